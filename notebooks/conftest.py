@@ -1,0 +1,6 @@
+"""Under nbval the notebooks run in their smoke profile: seconds each, numbers without meaning."""
+
+import os
+
+os.environ["TLKIT_PROFILE"] = "smoke"
+os.environ["TLKIT_PROGRESS"] = "off"

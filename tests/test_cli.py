@@ -1,0 +1,168 @@
+"""The command line runs notebooks, survives their failures and reports them."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import nbformat.v4 as v4
+import pytest
+from bs4 import BeautifulSoup
+
+from tlkit import cli, notebooks
+
+PROFILE = 'profile = "lab"'
+VERDICT = """from IPython.display import HTML, display
+display(HTML("<table><tr><th scope='col'>Claim</th></tr><tr><td>supported 7</td></tr></table>"),
+        metadata={"tlkit": "verdicts"})
+display(HTML("<img alt='a dot' src='data:image/gif;base64,R0lGODlhAQABAAAAACw='>"))"""
+WATCH = """import os
+print("seen:", os.path.exists(os.environ["WATCHED"]), os.environ["TLKIT_PROGRESS"])
+print(profile, rate)"""
+
+
+def place(folder, name, *sources, declared=PROFILE, sweep=None):
+    """Write a small notebook; the code cell number `sweep` is tagged so."""
+    cells = [v4.new_markdown_cell(f"Intro\n\n# Is {name} <right>?\n\nSee https://example.org")]
+    cells.append(v4.new_code_cell(declared, metadata={"tags": ["parameters"]}))
+    cells.extend(v4.new_code_cell(source) for source in sources)
+    if sweep is not None:
+        cells[2 + sweep].metadata["tags"] = ["sweep"]
+    folder.mkdir(exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path / "notebooks")
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+    return tmp_path / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """One run of four notebooks, two of which fail: exit status, what was told, report."""
+    base = tmp_path_factory.mktemp("reported")
+    source = base / "notebooks"
+    report = base / "home" / "report" / "smoke"
+    place(source, "10_good", VERDICT, WATCH, declared=PROFILE + "\nrate = 0.5")
+    place(source, "20_broken", "a = 1", "a / 0  # here", "print('never')")
+    place(source, "30_dead", "import os", "os._exit(1)")
+    place(source, "40_last", "print('still ran')")
+    variables = {
+        "TLKIT_HOME": str(base / "home"),
+        "WATCHED": str(report / "10_good.ipynb"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notebooks, "FOLDER", source)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        status = cli.main(["run", "--profile", "smoke", "-p", "rate", "2"])
+        assert "TLKIT_PROGRESS" not in os.environ
+    return status, report
+
+
+def outputs(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(shown.get("text", "") for cell in cells for shown in cell.get("outputs", []))
+
+
+def test_failed_notebooks_are_named_and_the_others_go_on(reported):
+    status, report = reported
+    assert status == 1
+    assert "still ran" in outputs(report / "40_last.ipynb")
+    rows = BeautifulSoup((report / "index.html").read_text(), "html.parser").select("tbody tr")
+    told = [row.get_text(" ") for row in rows[:4]]
+    assert ["failed" in row for row in told] == [False, True, True, False]
+    assert "a / 0 # here" in told[1].replace("  ", " ") and "ZeroDivisionError" in told[1]
+    assert "os._exit(1)" in told[2] and "DeadKernelError" in told[2]
+
+
+def test_output_appears_only_when_whole(reported):
+    report = reported[1]
+    assert "seen: False off" in outputs(report / "10_good.ipynb")
+    names = {path.name for path in report.iterdir()}
+    stems = ("10_good", "20_broken", "30_dead", "40_last")
+    assert names == {"index.html"} | {stem + end for stem in stems for end in (".ipynb", ".html")}
+
+
+def test_parameters_reach_only_the_notebooks_that_declare_them(reported):
+    report = reported[1]
+    assert "smoke 2" in outputs(report / "10_good.ipynb")
+    last = nbformat.read(report / "40_last.ipynb", as_version=4)
+    assert last.metadata.papermill.parameters == {"profile": "smoke"}
+
+
+def test_report_collects_the_verdicts(reported):
+    index = BeautifulSoup((reported[1] / "index.html").read_text(), "html.parser")
+    assert index.find("h3").get_text() == "Is 10_good <right>?"
+    assert index.get_text().count("supported 7") == 1
+    levels = [int(heading.name[1]) for heading in index.find_all(["h1", "h2", "h3"])]
+    assert levels == [1, 2, 2, 3]
+    assert all(header.get("scope") for header in index.find_all("th"))
+
+
+def test_pages_open_without_a_network(reported):
+    for path in reported[1].glob("*.html"):
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        assert page.html["lang"] == "en"
+        assert page.title.get_text().strip() not in ("", "Notebook")
+        assert not page.find_all(["script", "link", "iframe"])
+        loaded = [element["src"] for element in page.select("[src]")]
+        assert all(address.startswith("data:") for address in loaded)
+        assert "@import" not in path.read_text() and "url(http" not in path.read_text()
+        assert all(image.get("alt") for image in page.find_all("img"))
+
+
+def test_dry_run_ends_with_the_sweep(folder, tmp_path, capsys):
+    dry = "import os; print('dry', os.environ['TLKIT_DRY_RUN'])"
+    place(folder, "10_grid", "a = 1", dry, "print('after')", sweep=1)
+    place(folder, "50_luck", "print('after')")
+    assert cli.main(["run", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    report = tmp_path / "home" / "report" / "lab-dry-run"
+    assert "50_luck: skipped" in told
+    assert told.splitlines()[-1] == f"Report: {report / 'index.html'}"
+    assert outputs(report / "10_grid.ipynb") == "dry 1\n"
+    assert not (report / "50_luck.ipynb").exists()
+    assert "TLKIT_DRY_RUN" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["11_freezign"], "11_freezing"),
+        (["1"], "not unique"),
+        (["--profile", "papr"], "nearest valid: paper"),
+        (["-p", "seed", "[1]"], "seeds"),
+        (["-p", "seeds", "0, 1"], "(0, 1)"),
+        (["-p", "seeds", "many"], "'many'"),
+        (["10", "-p", "seeds", "[1]"], "unknown parameter 'seeds'"),
+        (["-p", "profile", "paper"], "--profile"),
+    ],
+)
+def test_a_mistyped_argument_is_one_line_and_starts_nothing(
+    folder, tmp_path, capsys, arguments, told
+):
+    place(folder, "10_plain")
+    place(folder, "11_freezing", declared=PROFILE + "\nseeds = [0]")
+    assert cli.main(["run", *arguments]) == 2
+    complaint = capsys.readouterr().err
+    assert told in complaint and complaint.count("\n") == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_notebooks_are_found_by_number_name_and_beginning(folder):
+    for name in ("10_plain", "11_freezing", "11_freezing_more", "draft"):
+        place(folder, name)
+    assert [path.stem for path in notebooks.available()][0] == "10_plain"
+    assert len(notebooks.available()) == 3
+    for wanted in ("11_freezing", "notebooks/11_freezing.ipynb"):
+        assert notebooks.find(wanted) == folder / "11_freezing.ipynb"
+    assert notebooks.find("10") == notebooks.find("10_pl") == folder / "10_plain.ipynb"
+
+
+def test_help_is_quick():
+    heavy = "{'torch', 'papermill', 'nbconvert', 'pandas'}"
+    code = f"import sys, tlkit.cli; sys.exit(len({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

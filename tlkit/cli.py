@@ -1,0 +1,95 @@
+"""The command `tlkit`: run the notebooks headlessly and report, or pretrain the source weights."""
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+
+from tlkit.names import check_name
+from tlkit.parameters import PROFILES
+from tlkit.paths import home
+
+EXAMPLE = """example:
+  tlkit run 11_freezing --profile paper -p seeds "[0, 1, 2]" --dry-run"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 if all went well, 1 if a notebook failed, 2 for a mistyped argument."""
+    chosen = _parser().parse_args(arguments)
+    if chosen.command == "pretrain":
+        from tlkit.pretraining import pretrain
+
+        pretrain()
+        return 0
+    try:
+        return run(chosen.notebooks, chosen.profile, dict(chosen.parameters), chosen.dry_run)
+    except KeyboardInterrupt:
+        print("Stopped. The same command carries on from the runs it has stored.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("pretrain", help="train the source weights of the small Xception anew")
+    run_command = commands.add_parser(
+        "run",
+        help="run notebooks headlessly and write an HTML report",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = run_command.add_argument
+    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number or name; none means all")
+    add("--profile", default="lab", help=f"{', '.join(PROFILES)}; default lab")
+    add(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a notebook's parameter to a Python literal",
+    )
+    add("--dry-run", action="store_true", help="only build every arm and take two steps")
+    return parser
+
+
+def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool) -> int:
+    """Check everything, then run the notebooks one after the other and write the report."""
+    from tqdm import tqdm
+
+    from tlkit import notebooks, report
+
+    parameters = {name: _value(text) for name, text in given.items()}
+    try:
+        check_name("profile", profile, PROFILES)
+        if "profile" in parameters:
+            raise ValueError("the profile is set by --profile")
+        paths = [notebooks.find(name) for name in names] or notebooks.available()
+        shares = notebooks.assign(paths, parameters)
+    except (ValueError, TypeError) as problem:
+        print(f"tlkit: {problem}", file=sys.stderr)
+        return 2
+    folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for path in tqdm(paths, unit="notebook", disable=None):  # none where nobody watches
+        if dry_run and not notebooks.has_sweep(path):
+            tqdm.write(f"{path.stem}: skipped, it has no sweep")
+            continue
+        tqdm.write(f"{path.stem}: started")
+        output = folder / path.name
+        outcome = notebooks.execute(path, output, profile, shares[path], dry_run)
+        status = f"failed at {outcome.error}" if outcome.error else "ok"
+        tqdm.write(f"{path.stem}: {tqdm.format_interval(outcome.seconds)}, {status}")
+        outcomes.append(outcome)
+    print(f"Report: {report.write(outcomes, folder)}")
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _value(text: str) -> object:
+    """A Python literal, or else the text itself, so that words need no quotes."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,64 @@
+"""Random numbers and colours for many images at once; image i uses row i and nothing else."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Numbers = float | np.ndarray  # one value for all images, or one for each: [n]
+Colour = tuple[Numbers, Numbers, Numbers]  # red, green, blue, each 0 … 1
+
+COLUMNS = 512  # more throws than any picture needs; a fixed number, so that streams never shift
+
+
+class Dice:
+    """Throws for n images at once; every call uses up a column of numbers drawn beforehand."""
+
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        rows = [generator.random(COLUMNS) for generator in generators]
+        self._columns = iter(np.stack(rows, axis=1))
+
+    def uniform(self, low: Numbers, high: Numbers) -> np.ndarray:
+        """Evenly spread between `low` and `high`, [n]."""
+        return low + (np.asarray(high) - low) * next(self._columns)
+
+    def normal(self, mean: Numbers, deviation: Numbers) -> np.ndarray:
+        """Bell-shaped, never more than three deviations from the mean, [n]."""
+        total = next(self._columns) + next(self._columns) + next(self._columns)
+        return mean + deviation * 2 * (total - 1.5)
+
+    def chance(self, probability: Numbers) -> np.ndarray:
+        """1.0 with this probability, otherwise 0.0, [n]."""
+        return (next(self._columns) < probability).astype(float)
+
+    def side(self) -> np.ndarray:
+        """-1.0 or 1.0, [n]."""
+        return 2 * self.chance(0.5) - 1
+
+    def pick(self, *shares: float) -> list[np.ndarray]:
+        """One of several kinds with these shares (sum 1): a list of 0-or-1 arrays [n]."""
+        kind = np.searchsorted(np.cumsum(shares)[:-1], next(self._columns), side="right")
+        return [(kind == number).astype(float) for number in range(len(shares))]
+
+
+def by_kind(kinds: Sequence[np.ndarray], *values: Numbers) -> Numbers:
+    """The value that belongs to each image's kind; `kinds` as from `Dice.pick`."""
+    return sum(kind * value for kind, value in zip(kinds, values, strict=True))
+
+
+def hsv(hue: Numbers, saturation: Numbers, value: Numbers) -> Colour:
+    """A colour by hue (0 red, 1/3 green, 2/3 blue, wraps around), saturation and value."""
+    def channel(offset: int) -> Numbers:
+        position = (offset + np.asarray(hue) % 1 * 6) % 6
+        return value - value * saturation * np.clip(np.minimum(position, 4 - position), 0, 1)
+
+    return channel(5), channel(3), channel(1)
+
+
+def mix(colour: Colour, other: Colour, share: Numbers) -> Colour:
+    """`colour`, replaced by `other` to this share (0 … 1)."""
+    return tuple(one + (two - one) * share for one, two in zip(colour, other))
+
+
+def darker(colour: Colour, factor: Numbers) -> Colour:
+    """`colour` times `factor`."""
+    return tuple(channel * factor for channel in colour)

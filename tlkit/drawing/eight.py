@@ -1,0 +1,15 @@
+"""The drawn eight: synthetic stand-ins for the eight classes of Natural Images."""
+
+from .animals import cat, dog, person
+from .dice import Dice
+from .plants import flower, fruit
+from .scenery import Scene
+from .things import airplane, car, motorbike
+
+CLASSES = (airplane, car, cat, dog, flower, fruit, motorbike, person)
+NAMES = tuple(thing.__name__ for thing in CLASSES)
+
+
+def scene(label: int, dice: Dice) -> Scene:
+    """Pictures of a class."""
+    return CLASSES[label](dice)

@@ -1,0 +1,83 @@
+"""What a network is fed: images, or the activations of its frozen prefix, computed once."""
+
+import os
+
+import torch
+from torch import nn
+
+from tlkit import prefix
+from tlkit.augmentation import augment, normalise
+from tlkit.data import Split, Task
+from tlkit.runs import Run
+
+CACHE_SHARE = 1 / 8  # of the machine's memory that one process may fill with activations
+
+
+class Feed:
+    """The inputs of one split; call it with the rows wanted.
+
+    With a `frozen` prefix its activations are computed here, once for the whole split.
+    """
+
+    def __init__(
+        self, split: Split, model: nn.Module, run: Run, frozen: nn.Module | None
+    ) -> None:
+        self.device = next(model.parameters()).device
+        self.labels = split.labels.to(self.device)
+        self.split = split
+        self.mean, self.std = (
+            torch.tensor(model.pretrained_cfg[name], device=self.device) for name in ("mean", "std")
+        )
+        self.cached: list[torch.Tensor] | None = None
+        if frozen is not None:
+            self.cached = self._compute(frozen, run.batch_size)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __call__(
+        self, rows: torch.Tensor, augmentation: str = "none",
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, ...]:
+        """The network's inputs for `rows` (int64 [m], on the CPU)."""
+        if self.cached is not None:
+            chosen = (activation[rows.to(self.device)] for activation in self.cached)
+            return tuple(_channels_last(activation) for activation in chosen)
+        images = self.split.images(rows).to(self.device)
+        if augmentation != "none":
+            images = augment(images.float(), augmentation, generator)
+        return (normalise(images, self.mean, self.std),)
+
+    @torch.no_grad()
+    def _compute(self, frozen: nn.Module, batch_size: int) -> list[torch.Tensor]:
+        """In batches of the training size: convolutions round differently for others."""
+        parts = [frozen(*self(rows)) for rows in torch.arange(len(self)).split(batch_size)]
+        return [torch.cat(activations) for activations in zip(*parts)]
+
+
+def feed(model: nn.Module, task: Task, run: Run) -> tuple[nn.Module, Feed, Feed, Feed]:
+    """The part of `model` that is trained, and what it is fed in training, validation and test.
+
+    That part is the whole model, unless nothing random comes before the frozen boundary and the
+    activations there fit into `CACHE_SHARE` of the memory.
+    """
+    splits = (task.train, task.val, task.test)
+    network, frozen = model, None
+    if run.augmentation == "none":
+        image = Feed(task.train, model, run, None)(torch.arange(1))[0]
+        parts = prefix.split(model, image)
+        memory = CACHE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if parts and sum(map(len, splits)) * _bytes(parts[0], image) <= memory:
+            frozen, network = parts
+    return network, *(Feed(split, model, run, frozen) for split in splits)
+
+
+@torch.no_grad()
+def _bytes(frozen: nn.Module, image: torch.Tensor) -> int:
+    return sum(activation.nbytes for activation in frozen(image))
+
+
+def _channels_last(activation: torch.Tensor) -> torch.Tensor:
+    if activation.ndim != 4:
+        return activation
+    return activation.contiguous(memory_format=torch.channels_last)

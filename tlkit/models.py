@@ -1,0 +1,136 @@
+"""Any timm model as a row of modules: transfer the first k, freeze a prefix, replace the head."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MethodType
+
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.models._manipulate import group_with_matcher  # timm exports no public name for states
+from timm.models.xception import Xception
+from torch import nn
+
+import tlkit.xception  # noqa: F401  registers xception_small with timm
+from tlkit.names import check_name
+
+FLOWS = {"entry": 4, "middle": 12}  # modules up to the end of Xception's flows (of 14)
+
+
+def build(name: str, classes: int) -> nn.Module:
+    """The timm model `name` with random weights and a new head for `classes` classes.
+
+    Draws from torch's global generator: seed it, and every arm of a seed gets the same head.
+    Raises `UnknownName` for a model that timm does not know.
+    """
+    check_name("model", name.split(".")[0], timm.list_models())
+    return timm.create_model(name, num_classes=classes)
+
+
+def module_states(model: nn.Module) -> dict[str, list[str]]:
+    """Ordered modules from input to head, by timm's own grouping: name -> its state tensors.
+
+    The head (classifier) is not among them. A module is named by the path of its first layer,
+    as short as it can be: `block3`, `layer2.0`, `conv1` for a stem of several layers.
+    """
+    head = model.pretrained_cfg["classifier"]
+    heads = (head,) if isinstance(head, str) else tuple(head)
+    body = [
+        (name, None) for name in model.state_dict()
+        if not name.startswith(tuple(f"{head}." for head in heads))
+    ]
+    groups = group_with_matcher(body, model.group_matcher())
+    return {_path(names, body): names for _, names in sorted(groups.items())}
+
+
+def _path(names: list[str], body: list[tuple[str, None]]) -> str:
+    """The shortest path to the first of `names` that leads to no other module's tensors."""
+    others = {name for name, _ in body}.difference(names)
+    parts = names[0].split(".")
+    paths = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return next(path for path in paths if not any(f"{o}.".startswith(f"{path}.") for o in others))
+
+
+def count_modules(model: nn.Module, until: int | str) -> int:
+    """How many modules, counted from the input, `until` means.
+
+    `until` is a number, "none", "all", the name of the last module, or for an Xception the name
+    of its last flow: "entry" (4 of 14 modules) or "middle" (12 of 14: entry and middle flow).
+    """
+    names = list(module_states(model))
+    if isinstance(until, int):
+        if not 0 <= until <= len(names):
+            raise ValueError(f"{until} modules asked for; this model has 0 to {len(names)}")
+        return until
+    flows = FLOWS if isinstance(model, Xception) else {}
+    counts = {"none": 0} | {name: i + 1 for i, name in enumerate(names)} | flows
+    counts["all"] = len(names)
+    check_name("module", until, counts)
+    return counts[until]
+
+
+def transfer(model: nn.Module, weights: Mapping[str, torch.Tensor], count: int) -> None:
+    """Copy the first `count` modules from `weights`; the rest and the head stay as they are.
+
+    Raises ValueError when `weights` lacks a tensor of a transferred module, or has another shape.
+    """
+    state = model.state_dict()
+    transferred = [name for names in list(module_states(model).values())[:count] for name in names]
+    unfit = [
+        name for name in transferred
+        if name not in weights or weights[name].shape != state[name].shape
+    ]
+    # Weights saved without BN's step counter are whole all the same.
+    unfit = [name for name in unfit if not name.endswith("num_batches_tracked")]
+    if unfit:
+        raise ValueError(
+            f"the weights do not fit {len(unfit)} tensors of the first {count} modules, such as "
+            f"{unfit[0]}; transfer fewer modules, or give weights of this very model"
+        )
+    with torch.no_grad():
+        for name in transferred:
+            if name in weights:
+                state[name].copy_(weights[name])
+
+
+def freeze(model: nn.Module, count: int, batch_norm: str = "eval") -> None:
+    """Freeze the first `count` modules: no gradient, and eval mode that `train()` cannot end.
+
+    `batch_norm="drift"` leaves them in training mode instead, the common mistake: the weights
+    stand still, but BN normalises by the batch and its running statistics move.
+    """
+    frozen = {name for names in list(module_states(model).values())[:count] for name in names}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    if batch_norm == "drift":
+        return
+    for path, module in model.named_modules():
+        states = [f"{path}.{name}" if path else name for name in module.state_dict()]
+        if states and frozen.issuperset(states):
+            module.eval()
+            module.train = MethodType(_stay_in_eval, module)
+
+
+def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
+
+
+def read_weights(init: str, model: str) -> dict[str, torch.Tensor]:
+    """State tensors of `model`: "pretrained" (timm's for that name) or the path of a file.
+
+    Raises FileNotFoundError with the remedy when they are neither here nor to be downloaded.
+    """
+    if init == "pretrained":
+        try:
+            return timm.create_model(model, pretrained=True, num_classes=0).state_dict()
+        except (OSError, RuntimeError) as problem:
+            raise FileNotFoundError(
+                f"no pretrained weights for {model} here ({problem}); connect to the network "
+                f"once, or give init=<path of a .safetensors or .pth file>"
+            ) from problem
+    path = Path(init)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path.resolve()}; init is 'random', 'pretrained', a file or a Run"
+        )
+    return load_file(path) if path.suffix == ".safetensors" else timm.models.load_state_dict(path)

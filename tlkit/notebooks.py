@@ -1,0 +1,120 @@
+"""Find the notebooks and run them headlessly."""
+
+import os
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import nbformat
+import papermill
+from papermill.iorw import load_notebook_node
+from papermill.utils import find_first_tagged_cell_index
+from traitlets.config import Config
+
+from tlkit.names import UnknownName, check_name
+from tlkit.parameters import check, declared
+from tlkit.paths import ROOT
+
+FOLDER = ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one notebook went; `error` names the failing cell and ends its traceback."""
+
+    name: str
+    seconds: float
+    error: str | None
+
+
+def available() -> list[Path]:
+    """All notebooks, in the order of their numbers."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+
+def find(wanted: str) -> Path:
+    """The notebook of that number, name or beginning of a name; else raises `UnknownName`."""
+    wanted = Path(wanted).stem
+    names = [path.stem for path in available()]
+    matches = [wanted] if wanted in names else [name for name in names if name.startswith(wanted)]
+    if not matches:
+        check_name("notebook", wanted, names)
+    if len(matches) > 1:
+        raise UnknownName(f"notebook {wanted!r} is not unique: {', '.join(matches)}")
+    return FOLDER / f"{matches[0]}.ipynb"
+
+
+def assign(paths: Sequence[Path], given: Mapping[str, object]) -> dict[Path, dict[str, object]]:
+    """Deal the given parameters out to the notebooks that declare them.
+
+    Raises `UnknownName` for a name that no notebook declares, and what `check` raises.
+    """
+    defaults = {path: declared(_parameters_cell(path)) for path in paths}
+    known = set().union(*defaults.values())
+    for name in given:
+        check_name("parameter", name, known)
+    shares = {}
+    for path, names in defaults.items():
+        shares[path] = {name: value for name, value in given.items() if name in names}
+        check(shares[path], names)
+    return shares
+
+
+def _parameters_cell(path: Path) -> str:
+    notebook = load_notebook_node(str(path))
+    index = find_first_tagged_cell_index(notebook, "parameters")
+    return notebook.cells[index].source if index >= 0 else ""
+
+
+def has_sweep(path: Path) -> bool:
+    """Whether a dry run has something to try: a cell tagged `sweep`."""
+    return find_first_tagged_cell_index(load_notebook_node(str(path)), "sweep") >= 0
+
+
+def execute(
+    path: Path, output: Path, profile: str, parameters: Mapping[str, object], dry_run: bool = False
+) -> Outcome:
+    """Run one notebook in a fresh kernel; `output` appears when it has ended, well or badly.
+
+    A dry run ends with the cell tagged `sweep`. Whatever goes wrong is told, and never raised.
+    """
+    notebook = load_notebook_node(str(path))
+    variables = {"TLKIT_PROGRESS": "off"} | ({"TLKIT_DRY_RUN": "1"} if dry_run else {})
+    if dry_run:
+        notebook.cells = notebook.cells[: find_first_tagged_cell_index(notebook, "sweep") + 1]
+    draft = output.with_name(f".{output.name}")
+    nbformat.write(notebook, draft)
+    error = None
+    begin = time.perf_counter()
+    # The kernel inherits the variables. Sockets in files are private, and warn of no open port.
+    with patch.dict(os.environ, variables), TemporaryDirectory() as folder:
+        files = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+        try:
+            papermill.execute_notebook(
+                draft,
+                draft,
+                {"profile": profile, **parameters},
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                config=Config({"KernelManager": files if os.name == "posix" else {}}),
+            )
+        except Exception as problem:  # a time-out and a dead kernel are no PapermillExecutionError
+            told = traceback.format_exception_only(problem)[-1].splitlines()
+            last = [line for line in told if line.strip("- ")][-6:]
+            error = "\n".join([_failed_cell(draft), *last])
+    draft.replace(output)
+    return Outcome(path.stem, time.perf_counter() - begin, error)
+
+
+def _failed_cell(path: Path) -> str:
+    """The last cell that was started, by its number and first line."""
+    place = "before the first cell"
+    for cell in load_notebook_node(str(path)).cells:
+        if cell.cell_type == "code" and cell.metadata.papermill.get("start_time"):
+            place = f"cell [{cell.execution_count or '*'}] " + cell.source.partition("\n")[0]
+    return place

@@ -1,0 +1,120 @@
+"""Strict notebook parameters: a mistyped name or value stops a notebook before anything runs.
+
+Papermill only warns of an unknown name, and turns `-p seeds "[0, 1]"` into a string. The cells
+that it ran stand in IPython's history, so a notebook can hold its parameters to what it declares.
+"""
+
+import ast
+import os
+import platform
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from tlkit.names import check_name
+
+PROFILES = ("smoke", "lab", "paper")
+INJECTED = "# Parameters\n"  # how papermill begins the cell that it injects
+DECLARING = re.compile(r"^profile\b[^=\n]*=\s*['\"]", re.MULTILINE)  # in every parameters cell
+
+
+def declared(source: str) -> dict[str, object]:
+    """Names and defaults of a parameters cell.
+
+    Raises `ValueError` naming the first line that is not `name = literal`, annotated or not.
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as problem:
+        raise _not_literal(source, problem.lineno) from None
+    values = {}
+    for statement in statements:
+        try:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(ast.Name(id=name)):
+                    values[name] = ast.literal_eval(statement.value)
+                case _:
+                    raise ValueError
+        except ValueError:
+            raise _not_literal(source, statement.lineno) from None
+    return values
+
+
+def _not_literal(source: str, line: int) -> ValueError:
+    text = source.splitlines()[line - 1].strip()
+    return ValueError(f"parameters cell, line {line} is not `name = literal`: {text}")
+
+
+def check(given: Mapping[str, object], declared: Mapping[str, object]) -> None:
+    """Hold the given parameters to the declared ones.
+
+    Raises `UnknownName` for a name that is not declared, and `TypeError` for a value of another
+    type than the declared literal's. An int passes for a float, any value for a declared None.
+    """
+    for name, value in given.items():
+        check_name("parameter", name, declared)
+        default = declared[name]
+        if not _fits(value, default):
+            hint = f" (papermill: -y '{name}: {default}')" if isinstance(default, list) else ""
+            raise TypeError(f"{name} = {value!r} is not of the type of {default!r}{hint}")
+
+
+def _fits(value: object, default: object) -> bool:
+    if default is None:
+        return True
+    if isinstance(default, list) and isinstance(value, list):
+        return not default or all(any(_fits(item, known) for known in default) for item in value)
+    if type(default) is float:
+        return type(value) in (int, float)
+    return type(value) is type(default)
+
+
+def _injected() -> dict[str, object]:
+    """What papermill injected, checked; empty where the latest parameters were typed by hand.
+
+    Only the latest cells count, so that nothing misfires when cells are run again. Nbval leaves
+    no history, and then there is nothing to check.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    history = shell.user_ns.get("In", []) if shell else []
+    cells = [cell for cell in history if cell.startswith(INJECTED) or DECLARING.search(cell)]
+    typed = [cell for cell in cells if not cell.startswith(INJECTED)]
+    if not typed or cells[-1] in typed:
+        return {}
+    given = declared(cells[-1])
+    check(given, declared(typed[-1]))
+    return given
+
+
+def profile_of(default: str) -> str:
+    """The profile that papermill injected, or `TLKIT_PROFILE`, or the notebook's own literal.
+
+    Raises `UnknownName` for a profile that does not exist, and what `check` raises.
+    """
+    profile = _injected().get("profile") or os.environ.get("TLKIT_PROFILE") or default
+    check_name("profile", profile, PROFILES)
+    return profile
+
+
+def environment() -> str:
+    """Versions, device and cores, in one line."""
+    import joblib
+    import torch
+
+    packages = [f"{package} {version(package)}" for package in ("tlkit", "torch", "timm")]
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    python = f"Python {platform.python_version()}"
+    return " · ".join([*packages, python, device, f"{joblib.cpu_count()} cores"])
+
+
+def start(profile: str) -> str:
+    """Check a notebook's parameters, print the environment and return the resolved profile.
+
+    A notebook calls it in its first cell after the parameters: `profile = start(profile)`.
+    Raises what `profile_of` raises.
+    """
+    profile = profile_of(profile)
+    print(f"{environment()} · profile {profile}")
+    return profile

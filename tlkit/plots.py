@@ -1,0 +1,88 @@
+"""Figures and tables that say what they show: alternative text, captions, no colour alone."""
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+
+from tlkit.data import Task
+from tlkit.stats import LEVEL, interval
+
+COLOURS = sns.color_palette("colorblind")
+MARKERS = "osD^vP"
+
+
+def show(figure: Figure, alternative: str) -> None:
+    """Display a figure with its alternative text, the only way that figures are displayed."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=144, bbox_inches="tight")
+    plt.close(figure)
+    data = base64.b64encode(picture.getvalue()).decode()
+    text = html.escape(alternative)
+    display(HTML(
+        f'<img src="data:image/png;base64,{data}" alt="{text}" style="max-width:100%" '
+        f'width="{figure.get_figwidth() * 80:.0f}">'
+    ))
+
+
+def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
+    """Display a table under its caption; `kind="verdicts"` also puts it on the report's cover."""
+    styler = (
+        frame.style.hide(axis="index").format(precision=1, na_rep="–").set_caption(caption)
+        .set_table_styles([
+            {"selector": "caption", "props": "caption-side:top; text-align:left"},
+            {"selector": "th, td", "props": "text-align:left; vertical-align:top; padding:.3em .6em"},
+        ])
+    )
+    display(HTML(styler.to_html(table_attributes=f'class="{kind}"')), metadata={"tlkit": kind})
+
+
+def contact_sheet(task: Task, columns: int = 12) -> None:
+    """A row of training images for each class."""
+    rows = len(task.classes)
+    figure, axes = plt.subplots(rows, 1, figsize=(0.7 * columns + 1, 0.72 * rows), squeeze=False)
+    for label, axis in enumerate(axes[:, 0]):
+        mine = torch.nonzero(task.train.labels == label).flatten()[:columns]
+        strip = task.train.images(mine).numpy()
+        strip = np.pad(strip, ((0, columns - len(strip)), (0, 0), (1, 1), (1, 1)),
+                       constant_values=255)
+        axis.imshow(np.concatenate(list(strip.transpose(0, 2, 3, 1)), axis=1))
+        axis.set_ylabel(task.classes[label], rotation=0, ha="right", va="center")
+        axis.set(xticks=[], yticks=[])
+        sns.despine(ax=axis, left=True, bottom=True)
+    figure.subplots_adjust(hspace=0.02)
+    show(figure, f"{columns} training images of each class of {task.name}: "
+                 f"{', '.join(task.classes)}.")
+
+
+def accuracies(results: pd.DataFrame, title: str) -> None:
+    """Test accuracy of every arm: each run, the mean and its interval. Prints its own caption."""
+    arms = list(dict.fromkeys(results["arm"]))
+    figure, axis = plt.subplots(figsize=(7.5, 0.45 * len(arms) + 1.3))
+    said = []
+    for place, arm in enumerate(arms):
+        points = 100 * results.loc[results["arm"] == arm, "accuracy"]
+        low, high = interval(points)
+        axis.plot(points, np.full(len(points), place + 0.22), "|", color="0.35", markersize=7)
+        if np.isfinite(low):
+            axis.hlines(place, low, high, color=COLOURS[0], linewidth=2)
+        axis.plot(points.mean(), place, MARKERS[0], color=COLOURS[0], markersize=6)
+        said.append(f"{arm} {points.mean():.1f}")
+    axis.set(yticks=range(len(arms)), yticklabels=arms, title=title, xlabel="test accuracy, %")
+    axis.invert_yaxis()
+    axis.grid(axis="x", color="0.9")
+    sns.despine(ax=axis, left=True)
+    seeds = results.groupby("arm").size().min()
+    axis.annotate(
+        f"dot and bar: mean of {seeds} seeds, {LEVEL:.0%} t interval for it; ticks: the runs",
+        (0, 0), (0, -38), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+    )
+    show(figure, f"{title}. Mean test accuracy in %: {'; '.join(said)}.")
+

@@ -1,0 +1,125 @@
+"""All images of a data set at one size: drawn or decoded once, then mapped into memory."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from joblib import Parallel, delayed
+
+from tlkit import drawing
+from tlkit.folders import decode, scan
+from tlkit.names import check_name
+from tlkit.paths import home, whole
+from tlkit.progress import progress
+
+DRAWN_PER_CLASS = {"drawn_source": {"train": 400, "test": 50}, "drawn8": {"train": 300, "test": 150}}
+TEST_SHARE = 0.3  # of each class of a folder without a split of its own
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Every image of a data set at one size, on disk and mapped into memory."""
+
+    images: np.ndarray  # uint8 [n, 3, size, size]
+    labels: np.ndarray  # int64 [n]
+    splits: np.ndarray  # str [n]: "train", "val" or "test"
+    classes: tuple[str, ...]
+    digest: str  # of all of the above
+
+
+def pool(name: str, size: int) -> Pool:
+    """All images of a drawn world, a folder, or a folder under `data/images/`, by its name.
+
+    Raises `UnknownName` for none of these, `BadImageFolder` for a folder not to be trusted.
+    """
+    if name in drawing.WORLDS:
+        fill, fingerprint = _draw, _code_of_drawings()
+    else:
+        folder = _folder(name)
+        fill, fingerprint = _decode, _files_in(folder)
+        name = str(folder)
+    place = home() / "cache" / f"{Path(name).name}-{size}px-{fingerprint}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            with whole(place) as partial:
+                _store(partial, name, size, fill)
+    about = json.loads((place / "about.json").read_text())
+    return Pool(
+        np.load(place / "images.npy", mmap_mode="r"), np.load(place / "labels.npy"),
+        np.load(place / "splits.npy"), tuple(about["classes"]), about["digest"],
+    )
+
+
+def _store(place: Path, name: str, size: int, fill: Callable) -> None:
+    classes, labels, splits = fill(name, size, place / "images.npy")
+    np.save(place / "labels.npy", labels)
+    np.save(place / "splits.npy", splits)
+    digest = sha256(np.load(place / "images.npy", mmap_mode="r"))
+    digest.update(json.dumps([classes, labels.tolist(), splits.tolist()]).encode())
+    about = {"name": name, "classes": classes, "digest": digest.hexdigest()}
+    (place / "about.json").write_text(json.dumps(about))
+
+
+def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    classes, counts = drawing.WORLDS[world], DRAWN_PER_CLASS[world]
+    jobs = [(label, split) for label in range(len(classes)) for split in counts]
+    parts = Parallel(n_jobs=-1, return_as="generator")(
+        delayed(drawing.draw)(world, label, range(counts[split]), size, split)
+        for label, split in jobs
+    )
+    labels = np.concatenate([np.full(counts[split], label) for label, split in jobs])
+    splits = np.concatenate([np.full(counts[split], split) for _, split in jobs])
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(labels), 3, size, size))
+    done = 0
+    for part in progress(parts, f"drawing {world}", len(jobs)):
+        images[done : done + len(part)] = part
+        done += len(part)
+    images.flush()
+    return list(classes), labels, splits
+
+
+def _decode(folder: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    listing = scan(folder)
+    shape = (len(listing.files), 3, size, size)
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    decode(folder, listing, size, out=images)
+    images.flush()
+    splits = listing.split or _carve_test(listing.labels)
+    return list(listing.classes), listing.labels, np.asarray(splits)
+
+
+def _carve_test(labels: np.ndarray) -> np.ndarray:
+    """A stratified test set, the same for every seed and size."""
+    splits = np.full(len(labels), "train")
+    for label in np.unique(labels):
+        mine = np.random.default_rng([2022, label]).permutation(np.flatnonzero(labels == label))
+        splits[mine[: max(1, int(TEST_SHARE * len(mine)))]] = "test"
+    return splits
+
+
+def _folder(name: str) -> Path:
+    under = home() / "images"
+    if (under / name).is_dir():
+        return under / name
+    if Path(name).is_dir():
+        return Path(name).resolve()
+    registered = [path.name for path in under.glob("*") if path.is_dir()]
+    check_name("task (neither a drawn world nor a folder)", name, [*drawing.WORLDS, *registered])
+    raise AssertionError("unreachable")
+
+
+def _code_of_drawings() -> str:
+    sources = sorted(Path(drawing.__file__).parent.glob("*.py"))
+    return sha256("".join(path.read_text() for path in sources).encode()).hexdigest()[:12]
+
+
+def _files_in(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stamps = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
+              for path in files]
+    return sha256(json.dumps([str(folder), stamps]).encode()).hexdigest()[:12]

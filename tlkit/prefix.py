@@ -1,0 +1,79 @@
+"""Compute a frozen prefix once: split a model where its first trainable parameter acts."""
+
+import torch
+from timm.layers import DropPath, is_notrace_module
+from torch import fx, nn
+from torch.fx.passes.split_module import split_module
+from torch.fx.proxy import TraceError
+
+
+class _Tracer(fx.Tracer):
+    """Keeps every module that owns state whole: its `training` flag must not be traced away."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        owns = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        return bool(owns) or is_notrace_module(module) or super().is_leaf_module(module, name)
+
+
+def split(model: nn.Module, example: torch.Tensor) -> tuple[nn.Module, nn.Module] | None:
+    """`(prefix, suffix)` with `suffix(*prefix(x)) == model(x)`, sharing the model's tensors.
+
+    The prefix is all that depends neither on a trainable parameter nor on chance, so its outputs
+    may be computed once. None where there is no such prefix, the model cannot be traced, or the
+    two parts do not give exactly what the model gives for `example` [n, 3, size, size].
+    """
+    model.train()
+    try:
+        graph = _Tracer().trace(model)
+    except (TraceError, RuntimeError, TypeError):
+        return None
+    late: set[fx.Node] = set()
+    for node in graph.nodes:
+        if _changes(model, node) or not late.isdisjoint(node.all_input_nodes):
+            late.add(node)
+    _hand_over(model, graph, late)
+    if not any(node.op == "call_module" and node not in late for node in graph.nodes):
+        return None
+    parts = split_module(
+        fx.GraphModule(model, graph), model, lambda node: int(node in late),
+        keep_original_order=True,
+    )
+    prefix, suffix = _Tuple(parts.submod_0), parts.submod_1
+    model.eval()
+    with torch.inference_mode():
+        same = torch.equal(suffix(*prefix(example)), model(example))
+    return (prefix, suffix) if same else None
+
+
+def _changes(model: nn.Module, node: fx.Node) -> bool:
+    """Whether the node's own result changes while the model trains."""
+    if node.op == "get_attr":
+        return model.get_parameter(node.target).requires_grad
+    if node.op != "call_module":
+        return "dropout" in str(node.target)
+    module = model.get_submodule(node.target)
+    chance = isinstance(module, (nn.Dropout, DropPath)) and module.training
+    drifts = module.training and any(True for _ in module.buffers())
+    return chance or drifts or any(p.requires_grad for p in module.parameters())
+
+
+def _hand_over(model: nn.Module, graph: fx.Graph, late: set[fx.Node]) -> None:
+    """Leave to the suffix what has no state and would be cached beside its own input (a ReLU)."""
+    for node in reversed(graph.nodes):
+        stateless = node.op != "call_module" or not model.get_submodule(node.target).state_dict()
+        inputs_cross = all(not late.isdisjoint(parent.users) for parent in node.all_input_nodes)
+        if node.op.startswith("call") and stateless and inputs_cross:
+            if late.issuperset(node.users):
+                late.add(node)
+
+
+class _Tuple(nn.Module):
+    """Makes the output of a split part a tuple, also when it is one tensor."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.part(images)
+        return outputs if isinstance(outputs, tuple) else (outputs,)

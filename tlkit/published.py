@@ -1,0 +1,45 @@
+"""The studies' own numbers and claims, as data."""
+
+import tomllib
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tlkit.names import check_name
+from tlkit.paths import SHIPPED
+
+
+def table(name: str) -> pd.DataFrame:
+    """A published table such as "reyes2022_table2"; its source and units head the file."""
+    folder = SHIPPED / "published"
+    check_name("published table", name, [path.stem for path in folder.glob("*.csv")])
+    return pd.read_csv(folder / f"{name}.csv", comment="#", dtype={"setting": str})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracy of `better` minus accuracy of `worse` is at least `at_least` points."""
+
+    better: str
+    worse: str
+    at_least: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A falsifiable statement, and the comparisons that must all hold for it."""
+
+    id: str
+    study: str
+    statement: str
+    published: str
+    comparisons: tuple[Comparison, ...]
+
+
+def claim(claim_id: str) -> Claim:
+    """The claim of that id, such as "C2.3"; raises `UnknownName` for another."""
+    ledger = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
+    check_name("claim", claim_id, ledger)
+    entry = ledger[claim_id]
+    comparisons = tuple(Comparison(**each) for each in entry.pop("comparisons"))
+    return Claim(claim_id, **entry, comparisons=comparisons)

@@ -1,0 +1,153 @@
+"""Records of runs on disk: keyed by all that decides a result, trained once, never half-written."""
+
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+
+from tlkit.data import load, parse
+from tlkit.models import read_weights
+from tlkit.paths import home, whole
+from tlkit.pools import pool
+from tlkit.runs import Run
+from tlkit.training import Trained, accuracy, execute
+from tlkit.xception import WEIGHTS
+
+TRAINING_CODE = (
+    "augmentation", "data", "feeding", "models", "prefix", "records", "runs", "training", "xception",
+)
+# Of the code as imported, not as it lies on disk when a key is asked for.
+CODE = sha256("".join(
+    Path(__file__).with_name(f"{name}.py").read_text() for name in TRAINING_CODE
+).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run, read from its folder."""
+
+    key: str
+    recipe: dict
+    history: list[dict]
+    accuracy: float  # on the test images, 0 … 1
+    val_accuracy: float  # after the last epoch, 0 … 1
+    parameters: int
+    trainable: int
+    seconds: float
+    classes: list[str]
+    environment: dict
+
+    def test_outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits float32 [n, classes] and labels int64 [n] of the test images."""
+        with np.load(_folder(self.key) / "test.npz") as stored:
+            return stored["logits"], stored["labels"]
+
+
+def key(run: Run) -> str:
+    """Digest of the recipe, the images, the weights it starts from and the training code.
+
+    Where a folder or a weights file lies does not matter, what is in it does.
+    """
+    recipe = {field.name: getattr(run, field.name) for field in fields(run)}
+    name, kept = parse(run.task)
+    recipe["task"] = [pool(name, run.size).digest, kept]
+    recipe["init"] = _origin(run)
+    recipe["code"] = CODE
+    return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _origin(run: Run) -> str:
+    if isinstance(run.init, Run):
+        return key(run.init)
+    if run.init == "pretrained" and run.model.startswith("xception_small"):
+        return sha256(WEIGHTS.read_bytes()).hexdigest()
+    path = Path(run.init)
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else run.init
+
+
+def _folder(run_key: str) -> Path:
+    return home() / "records" / run_key
+
+
+def read(run_key: str, with_weights: bool = False) -> Record | None:
+    """The record of that key, or None where it, or its weights if they are needed, is missing."""
+    path = _folder(run_key) / "record.json"
+    if not path.exists() or with_weights and not weights_path(run_key).exists():
+        return None
+    return Record(run_key, **json.loads(path.read_text()))
+
+
+def complete(run: Run, keep_weights: bool = False, wait: bool = True) -> Record | None:
+    """The record of `run`, trained now unless it is there.
+
+    While another process trains the same run, waits for it, or returns None when not to `wait`.
+    """
+    run_key = key(run)
+    _folder(run_key).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # The system frees the lock when its holder dies, so a killed process blocks nobody.
+        with FileLock(f"{_folder(run_key)}.lock", timeout=-1 if wait else 0):
+            if read(run_key, keep_weights) is None:
+                task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
+                _write(run_key, run, task.classes, execute(run, task, initial_weights(run)),
+                       keep_weights)
+    except Timeout:
+        return None
+    return read(run_key)
+
+
+def initial_weights(run: Run) -> dict[str, torch.Tensor] | None:
+    """The state tensors that `run.init` stands for; None for "random". Trains an init run."""
+    if run.init == "random":
+        return None
+    if isinstance(run.init, Run):
+        source = complete(run.init, keep_weights=True)
+        return load_file(weights_path(source.key))
+    return read_weights(run.init, run.model)
+
+
+def weights_path(run_key: str) -> Path:
+    """Where the weights of a run that others start from are kept."""
+    return home() / "records" / f"{run_key}.safetensors"
+
+
+def _write(
+    run_key: str, run: Run, classes: tuple[str, ...], trained: Trained, keep_weights: bool
+) -> None:
+    if keep_weights:
+        partial = weights_path(run_key).with_suffix(f".partial-{os.getpid()}")
+        save_file(trained.weights, partial)
+        partial.replace(weights_path(run_key))
+    if _folder(run_key).exists():
+        return
+    content = {
+        "recipe": asdict(run),
+        "history": trained.history,
+        "accuracy": accuracy(trained.test_logits, trained.test_labels),
+        "val_accuracy": trained.history[-1]["val_accuracy"],
+        "parameters": trained.parameters,
+        "trainable": trained.trainable,
+        "seconds": round(trained.seconds, 3),
+        "classes": list(classes),
+        "environment": environment(),
+    }
+    with whole(_folder(run_key)) as partial:
+        np.savez(partial / "test.npz", logits=trained.test_logits, labels=trained.test_labels)
+        (partial / "record.json").write_text(json.dumps(content, indent=1))
+
+
+def environment() -> dict:
+    """Versions and device, for the record: they do not enter into its key."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    versions = {name: version(name) for name in ("tlkit", "torch", "torchvision", "timm", "numpy")}
+    return {"python": platform.python_version(), "device": device,
+            "machine": platform.machine(), "system": sys.platform} | versions

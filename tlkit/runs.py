@@ -1,0 +1,60 @@
+"""The whole recipe of one training run, and grids of recipes."""
+
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from typing import Any
+
+from tlkit.names import check_name
+
+AUGMENTATIONS = ("none", "crop", "colour")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run. Two equal runs give the same record; nothing else enters into it.
+
+    A mistyped field raises `UnknownName`; a value out of its range raises ValueError.
+    """
+
+    task: str = "drawn8"  # a drawn world, a folder of class folders, either with [class,class]
+    model: str = "xception_small"  # any timm model
+    init: "str | Run" = "pretrained"  # "random", "pretrained", a weights file, or another run
+    transferred: int | str = "all"  # modules taken from init; the later ones start afresh
+    frozen: int | str = "none"  # modules that are not trained
+    frozen_bn: str = "eval"  # "drift": BN of frozen modules in training mode, a common mistake
+    size: int = 48  # pixels, height and width
+    train_per_class: int | None = 50  # None: all that validation leaves
+    val_per_class: int = 20  # carved from the training images
+    augmentation: str = "none"  # one of AUGMENTATIONS
+    epochs: int = 20
+    batch_size: int = 32
+    optimizer: str = "sgd"  # timm's name; "sgd" is SGD with Nesterov momentum 0.9
+    lr: float = 0.03  # the highest; linear warm-up over 5 % of the steps, then cosine to 0
+    weight_decay: float = 1e-4  # not on biases and BN, timm's default
+    val_every: int = 0  # epochs between validations; 0: only after the last
+    seed: int = 0  # of the images chosen, the new weights and the order
+
+    def __new__(cls, *values: Any, **named: Any) -> "Run":
+        for name in named:
+            check_name("field of Run", name, [field.name for field in fields(cls)])
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        check_name("frozen_bn", self.frozen_bn, ("eval", "drift"))
+        check_name("augmentation", self.augmentation, AUGMENTATIONS)
+        for name in ("size", "epochs", "batch_size", "lr"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Run.{name} must be above 0, not {getattr(self, name)!r}")
+        for name in ("val_per_class", "weight_decay", "val_every", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Run.{name} must not be negative: {getattr(self, name)!r}")
+
+
+def grid(base: Run, **choices: list) -> dict[str, Run]:
+    """Every combination of the choices, as named arms: `grid(base, lr=[0.01, 0.1])`."""
+    arms = {}
+    for values in product(*choices.values()):
+        changes = dict(zip(choices, values))
+        label = ", ".join(f"{name}={value}" for name, value in changes.items())
+        arms[label] = replace(base, **changes)
+    return arms

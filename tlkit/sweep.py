@@ -1,0 +1,93 @@
+"""Train every run of an experiment once, in parallel, and return one tidy table."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+
+from tlkit.data import load
+from tlkit.progress import progress
+from tlkit.records import Record, complete, initial_weights, key, read
+from tlkit.runs import Run
+from tlkit.training import Trained, execute
+
+
+def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFrame:
+    """Train each arm with each seed, unless its record is there, and return a row per run.
+
+    The arms are paired: a seed chooses the same images, order and new head for all of them.
+    Columns: `arm`, every field of `Run`, accuracy and val_accuracy (0 … 1), parameters,
+    trainable, seconds, key. Runs go to as many processes as there are cores, or to one where
+    there is a GPU; inside `joblib.parallel_config` to the cluster that it names. After an
+    interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
+    two steps instead, and the table says what the whole would take.
+    """
+    if os.environ.get("TLKIT_DRY_RUN"):
+        return dry_run(arms)
+    runs = [(arm, replace(run, seed=seed)) for arm, run in arms.items() for seed in seeds]
+    records = train([run for _, run in runs])
+    return pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
+
+
+def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
+    """The records of `runs`; those that others start from are trained first, with weights kept."""
+    wanted = list(dict.fromkeys(runs))
+    sources = [run.init for run in wanted if isinstance(run.init, Run)]
+    if sources:
+        train(sources, keep_weights=True)
+    records = {run: read(key(run), keep_weights) for run in wanted}
+    for wait in (False, True):  # what another process is training is left for last
+        missing = [run for run in wanted if records[run] is None]
+        if missing:
+            records |= _in_parallel(missing, keep_weights, wait)
+    return records
+
+
+def _in_parallel(
+    runs: list[Run], keep_weights: bool, wait: bool
+) -> dict[Run, Record | None]:
+    workers = 1 if torch.cuda.is_available() else min(len(runs), os.cpu_count())
+    done = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(
+        delayed(_complete)(run, keep_weights, wait) for run in runs
+    )
+    return dict(progress(done, "training runs", len(runs)))
+
+
+def _complete(run: Run, keep_weights: bool, wait: bool) -> tuple[Run, Record | None]:
+    return run, complete(run, keep_weights, wait)
+
+
+def _row(run: Run, record: Record) -> dict:
+    measured = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
+    return vars(run) | {name: getattr(record, name) for name in measured}
+
+
+def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
+    """Build every arm and train it for two steps: does it run, and how long would the whole take?
+
+    Columns: arm, parameters, trainable, train_loss, seconds (of the two steps), hours (of one
+    whole run at that pace, without what a cached prefix saves).
+    """
+    rows = []
+    for arm, run in progress(list(arms.items()), "two steps of each arm"):
+        task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
+        tried = _two_steps(run)
+        steps = run.epochs * max(1, len(task.train) // run.batch_size)
+        rows.append({
+            "arm": arm, "parameters": tried.parameters, "trainable": tried.trainable,
+            "train_loss": tried.history[-1]["train_loss"], "seconds": round(tried.seconds, 2),
+            "hours": round(tried.seconds / 2 * steps / 3600, 3),
+        })
+    return pd.DataFrame(rows)
+
+
+def _two_steps(run: Run) -> Trained:
+    if isinstance(run.init, Run):
+        weights = _two_steps(run.init).weights
+    else:
+        weights = initial_weights(run)
+    task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
+    return execute(replace(run, epochs=1), task.first(2 * run.batch_size), weights)

@@ -1,0 +1,103 @@
+"""One training run, from a recipe to test outputs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from torch import nn
+
+from tlkit.data import Task
+from tlkit.feeding import Feed, feed
+from tlkit.models import build, count_modules, freeze, transfer
+from tlkit.progress import progress
+from tlkit.runs import Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves behind."""
+
+    history: list[dict]  # per epoch: epoch, train_loss, and val_accuracy where validated
+    test_logits: torch.Tensor  # float32 [n, classes]
+    test_labels: torch.Tensor  # int64 [n]
+    weights: dict[str, torch.Tensor]
+    parameters: int
+    trainable: int
+    seconds: float  # of training and validation, the computing of a frozen prefix included
+
+
+def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) -> Trained:
+    """Build the model of `run`, train it on `task`, and use the test images once, at the end.
+
+    `weights` are the state tensors that `run.init` stands for, None for random ones. One thread
+    on a CPU: runs go in parallel, not the sums within them.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # denormal momentum slows a CPU down twentyfold
+    torch.manual_seed(run.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build(run.model, len(task.classes))
+    if weights is not None:
+        transfer(model, weights, count_modules(model, run.transferred))
+    freeze(model, count_modules(model, run.frozen), run.frozen_bn)
+    model.to(device, memory_format=torch.channels_last)
+
+    start = time.perf_counter()
+    network, train, val, test = feed(model, task, run)
+    history = fit(network, train, val, run)
+    seconds = time.perf_counter() - start
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return Trained(
+        history, predict(network, test, run.batch_size).cpu(), task.test.labels,
+        {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
+        sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained), seconds,
+    )
+
+
+def fit(network: nn.Module, train: Feed, val: Feed, run: Run) -> list[dict]:
+    """Train `network` in place; the last incomplete batch of an epoch is left out."""
+    generator = torch.Generator().manual_seed(run.seed)
+    steps = max(1, len(train) // run.batch_size)
+    optimizer = create_optimizer_v2(
+        network, opt=run.optimizer, lr=run.lr, weight_decay=run.weight_decay, momentum=0.9
+    )
+    schedule = CosineLRScheduler(
+        optimizer, t_initial=run.epochs * steps, warmup_t=run.epochs * steps // 20,
+        t_in_epochs=False,
+    )
+    history = []
+    for epoch in progress(range(run.epochs), "epochs"):
+        network.train()
+        total_loss = 0.0
+        order = torch.randperm(len(train), generator=generator)
+        for step, rows in enumerate(order.split(run.batch_size)[:steps]):
+            schedule.step_update(epoch * steps + step)
+            inputs = train(rows, run.augmentation, generator)
+            loss = F.cross_entropy(network(*inputs), train.labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total_loss += loss.detach()
+        history.append({"epoch": epoch + 1, "train_loss": float(total_loss) / steps})
+        last = epoch + 1 == run.epochs
+        if last or run.val_every and (epoch + 1) % run.val_every == 0:
+            logits = predict(network, val, run.batch_size)
+            history[-1]["val_accuracy"] = accuracy(logits, val.labels)
+    return history
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, inputs: Feed, batch_size: int) -> torch.Tensor:
+    """Logits [n, classes] of every row, in eval mode."""
+    network.eval()
+    rows = torch.arange(len(inputs)).split(4 * batch_size)
+    return torch.cat([network(*inputs(chosen)) for chosen in rows])
+
+
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Share of the rows whose largest logit is their label's, 0 … 1."""
+    return (logits.argmax(1) == labels).double().mean().item()
