@@ -98,7 +98,6 @@ def plain_papermill(folder, given):
     [
         ({"seed": [1]}, "UnknownName: unknown parameter 'seed'; nearest valid: .*seeds"),
         ({"seeds": "[0, 1]"}, "TypeError: seeds = .* is not of the type of"),
-        ({"profile": "papr"}, "UnknownName: unknown profile 'papr'; nearest valid: paper"),
     ],
 )
 def test_plain_papermill_is_refused_before_anything_runs(tmp_path, given, told):

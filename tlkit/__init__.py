@@ -1,18 +1,33 @@
 """tlkit: state a grid of training runs; train each once; read figures and verdicts off records."""
 
-from tlkit import plots, published
-from tlkit.data import load
-from tlkit.models import build, count_modules, freeze, module_states, transfer
-from tlkit.parameters import start
-from tlkit.records import read
-from tlkit.runs import Run, grid
-from tlkit.stats import difference, interval
-from tlkit.sweep import sweep
-from tlkit.training import execute
-from tlkit.verdicts import correct, verdicts
+from importlib import import_module
 
-__all__ = [
-    "Run", "build", "correct", "count_modules", "difference", "execute", "freeze", "grid",
-    "interval", "load", "module_states", "plots", "published", "read", "start", "sweep",
-    "transfer", "verdicts",
-]
+# Public name -> its module. Imported when first used: a worker needs no plotting library.
+_HOMES = {
+    "Run": "runs", "choose": "runs", "grid": "runs",
+    "load": "data",
+    "build": "models", "count_modules": "models", "freeze": "models", "module_states": "models",
+    "transfer": "models",
+    "execute": "training",
+    "sweep": "sweep", "read": "records",
+    "difference": "stats", "interval": "stats",
+    "correct": "verdicts", "verdicts": "verdicts",
+    "start": "parameters",
+}
+_MODULES = ("plots", "published")
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"tlkit.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"tlkit.{_HOMES[name]}"), name)
+        globals()[name] = value  # over the submodule of the same name, if there is one
+        return value
+    raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

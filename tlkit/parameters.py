@@ -6,11 +6,10 @@ that it ran stand in IPython's history, so a notebook can hold its parameters to
 
 import ast
 import os
-import platform
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 
+from tlkit.environment import environment_line
 from tlkit.names import check_name
 
 PROFILES = ("smoke", "lab", "paper")
@@ -98,17 +97,6 @@ def profile_of(default: str) -> str:
     return profile
 
 
-def environment() -> str:
-    """Versions, device and cores, in one line."""
-    import joblib
-    import torch
-
-    packages = [f"{package} {version(package)}" for package in ("tlkit", "torch", "timm")]
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    python = f"Python {platform.python_version()}"
-    return " · ".join([*packages, python, device, f"{joblib.cpu_count()} cores"])
-
-
 def start(profile: str) -> str:
     """Check a notebook's parameters, print the environment and return the resolved profile.
 
@@ -116,5 +104,5 @@ def start(profile: str) -> str:
     Raises what `profile_of` raises.
     """
     profile = profile_of(profile)
-    print(f"{environment()} · profile {profile}")
+    print(f"{environment_line()} · profile {profile}")
     return profile

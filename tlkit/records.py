@@ -2,11 +2,8 @@
 
 import json
 import os
-import platform
-import sys
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from tlkit.data import load, parse
+from tlkit.environment import environment
 from tlkit.models import read_weights
 from tlkit.paths import home, whole
 from tlkit.pools import pool
@@ -144,10 +142,3 @@ def _write(
         np.savez(partial / "test.npz", logits=trained.test_logits, labels=trained.test_labels)
         (partial / "record.json").write_text(json.dumps(content, indent=1))
 
-
-def environment() -> dict:
-    """Versions and device, for the record: they do not enter into its key."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    versions = {name: version(name) for name in ("tlkit", "torch", "torchvision", "timm", "numpy")}
-    return {"python": platform.python_version(), "device": device,
-            "machine": platform.machine(), "system": sys.platform} | versions

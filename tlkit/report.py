@@ -10,8 +10,8 @@ from jinja2 import DictLoader, Environment
 from markupsafe import Markup
 from nbconvert import HTMLExporter
 
+from tlkit.environment import environment_line
 from tlkit.notebooks import Outcome
-from tlkit.parameters import environment
 
 PAGE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -59,6 +59,9 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; font-size
 </table>
 </div>
 <h2>Verdicts</h2>
+{% if profile == "smoke" -%}
+<p class="failed">The smoke profile only shows that everything runs: its numbers mean nothing.</p>
+{% endif -%}
 {% for outcome, question, verdicts in rows if verdicts -%}
 <h3><a href="{{ outcome.name }}.html">{{ question }}</a></h3>
 {% for table in verdicts -%}
@@ -92,7 +95,7 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Path:
     index = Environment(autoescape=True).from_string(INDEX).render(
         profile=folder.name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        machine=environment(),
+        machine=environment_line(),
         rows=rows,
     )
     return _publish(folder / "index.html", index)

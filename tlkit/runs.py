@@ -58,3 +58,9 @@ def grid(base: Run, **choices: list) -> dict[str, Run]:
         label = ", ".join(f"{name}={value}" for name, value in changes.items())
         arms[label] = replace(base, **changes)
     return arms
+
+
+def choose(recipes: dict[str, Run], profile: str, task: str, changes: dict[str, Any]) -> Run:
+    """The recipe of a profile, on another task unless `task` is empty, with fields changed."""
+    other_task = {"task": task} if task else {}
+    return replace(recipes[profile], **other_task, **changes)

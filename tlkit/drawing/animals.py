@@ -69,7 +69,8 @@ def _pet(
         Part(mix(second, WHITE, 0.15), x, chin + 0.25 * muzzle, 0.15 + 0.25 * muzzle,
              0.07 + 0.6 * muzzle, fur=0.1, shade=0.35),
         Part((0.8, 0.35, 0.4), x, chin + 0.9 * muzzle, 0.07, 0.13, opacity=dice.chance(tongue)),
-        Part(nose, x, chin - 0.02, 0.055 + 0.13 * muzzle, 0.04 + 0.12 * muzzle, taper=-0.5, shade=0),
+        Part(nose, x, chin - 0.02, 0.055 + 0.13 * muzzle, 0.04 + 0.12 * muzzle,
+             taper=-0.5, shade=0),
     ]
     for side in SIDES:
         at = x + side * width * 0.42
@@ -92,19 +93,19 @@ def _furs(dice: Dice) -> tuple[Colour, Colour]:
 
 def person(dice: Dice) -> Scene:
     """Head and shoulders from the front."""
-    skin = hsv(dice.uniform(0.03, 0.09), dice.uniform(0.25, 0.6), dice.uniform(0.4, 0.97))
+    skin = hsv(dice.uniform(0.03, 0.09), dice.uniform(0.25, 0.6), dice.uniform(0.45, 0.97))
     hair = hsv(dice.uniform(0.03, 0.12), dice.uniform(0, 0.65), dice.uniform(0.06, 0.75))
     clothes = hsv(dice.uniform(0, 1), dice.uniform(0, 0.75), dice.uniform(0.1, 0.9))
     suit = dice.chance(0.4)
     clothes = mix(clothes, hsv(dice.uniform(0.55, 0.7), 0.25, dice.uniform(0.1, 0.4)), suit)
     short, long, bald = dice.pick(0.6, 0.28, 0.12)
     width, height = dice.uniform(0.4, 0.48), dice.uniform(0.54, 0.62)
-    mouth, fringe = hsv(dice.uniform(0.97, 1.02), 0.5, dice.uniform(0.4, 0.75)), dice.uniform(0.1, 0.2)
+    mouth = hsv(dice.uniform(0.97, 1.02), 0.5, dice.uniform(0.4, 0.75))
     parts = [
         Part(hair, 0, -0.25 + 0.25 * long, width * (1.13 + 0.1 * long), 0.5 + 0.25 * long,
              square=0.15, fur=0.15, opacity=1 - bald),
-        Part(clothes, 0, 1.0, dice.uniform(0.8, 1.05), dice.uniform(0.4, 0.5), square=0.5, taper=0.3,
-             stripes=dice.chance(0.15) * 0.3, stripe_count=9),
+        Part(clothes, 0, 1.0, dice.uniform(0.8, 1.05), dice.uniform(0.4, 0.5), square=0.5,
+             taper=0.3, stripes=dice.chance(0.15) * 0.3, stripe_count=9),
         Part((0.92, 0.92, 0.93), 0, 0.75, 0.2, 0.32, square=-0.6, taper=-0.5, opacity=suit),
         Part(darker(skin, 0.8), 0, 0.5, 0.19, 0.25, square=0.4),
         Part(hsv(dice.uniform(0, 1), 0.7, dice.uniform(0.2, 0.7)), 0, 0.95, 0.06, 0.25,
@@ -113,8 +114,8 @@ def person(dice: Dice) -> Scene:
         Part(skin, 0, -0.05, width, height, square=0.12, taper=dice.uniform(-0.15, 0), shade=0.22),
         Part(darker(hair, 0.9), 0, 0.33, width * 0.75, 0.22, square=0.2, fur=0.15, bend=-0.3,
              opacity=dice.chance(0.15) * (1 - long) * 0.8),
-        Part(hair, dice.normal(0, 0.06), -0.52, width * 0.95, fringe, bend=dice.uniform(0, 0.6),
-             fur=0.15, opacity=1 - bald),
+        Part(hair, dice.normal(0, 0.06), -0.52, width * 0.95, dice.uniform(0.1, 0.2),
+             bend=dice.uniform(0, 0.6), fur=0.15, opacity=1 - bald),
         Part(darker(skin, 0.82), 0, 0.06, 0.06, 0.12, taper=0.5, shade=0.1),
         Part(mouth, 0, 0.28, dice.uniform(0.12, 0.2), 0.045, bend=dice.uniform(-0.7, 0.3), shade=0),
     ]

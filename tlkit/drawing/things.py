@@ -54,35 +54,35 @@ def airplane(dice: Dice) -> Scene:
 
 def car(dice: Dice) -> Scene:
     """From the side, or from the front."""
-    front = dice.chance(0.35)
-    aside = 1 - front
-    body, length = _varnish(dice), by_kind((aside, front), dice.uniform(0.76, 0.92), 0.62)
-    deck, roof = dice.uniform(0.18, 0.25) + 0.06 * front, dice.uniform(0.34, 0.55) * aside + 0.48 * front
-    cabin, wheel = dice.normal(0.06, 0.1) * aside, dice.uniform(0.17, 0.22)
-    slope, tall = dice.uniform(0.25, 0.55), dice.uniform(0.22, 0.3)
-    top = -0.12 - deck / 2
+    kinds = aside, front = dice.pick(0.65, 0.35)
+    body = _varnish(dice)
+    length = by_kind(kinds, dice.uniform(0.76, 0.92), 0.62)
+    deck = dice.uniform(0.18, 0.25) + 0.06 * front
+    roof = by_kind(kinds, dice.uniform(0.34, 0.55), 0.48)
+    cabin, top = dice.normal(0.06, 0.1) * aside, -0.12 - deck / 2
+    tall, slope, wheel = dice.uniform(0.22, 0.3), dice.uniform(0.25, 0.55), dice.uniform(0.17, 0.22)
+    pane = {"y": top + 0.03, "height": 0.68 * tall, "square": 0.75, "shade": -0.3}
     parts = [
         Part((0.1, 0.1, 0.1), 0, 0.46, length, 0.08, opacity=0.6),
-        *(Part(TYRE, side * 0.45, 0.4, 0.11, 0.17, square=0.7, opacity=front) for side in (-1, 1)),
+        *(Part(TYRE, x, 0.4, 0.11, 0.17, square=0.7, opacity=front) for x in (-0.45, 0.45)),
         Part(body, cabin, top, roof, tall, square=0.65, taper=slope, shade=0.3),
-        Part(GLASS, cabin - aside * roof * 0.42, top + 0.03, roof * (0.36 + 0.46 * front),
-             tall * 0.68, square=0.75, taper=slope * (0.6 + 0.4 * front), shade=-0.3),
-        Part(GLASS, cabin + roof * 0.42, top + 0.03, roof * 0.36, tall * 0.68, square=0.75,
-             taper=slope * 0.6, shade=-0.3, opacity=aside),
+        Part(GLASS, cabin - aside * roof * 0.42, width=roof * by_kind(kinds, 0.36, 0.82),
+             taper=slope * by_kind(kinds, 0.6, 1), **pane),
+        Part(GLASS, cabin + roof * 0.42, width=roof * 0.36, taper=slope * 0.6,
+             opacity=aside, **pane),
         Part(body, 0, 0.14, length, deck, square=dice.uniform(0.5, 0.8), shade=0.4,
              taper=dice.uniform(-0.05, 0.15)),
-        Part(TYRE, 0, 0.2 * front + 0.12 * aside, length * (0.96 - 0.5 * front),
-             0.012 * aside + 0.075 * front, square=0.7, shade=0, stripes=0.5 * front,
-             stripe_count=12, opacity=front + 0.6 * aside),
+        Part(TYRE, 0, 0.2, 0.3, 0.075, square=0.7, stripes=0.5, stripe_count=12, opacity=front),
+        Part(TYRE, 0, 0.12, length * 0.96, 0.012, square=0.7, opacity=0.6 * aside),
     ]
     for side in (-1, 1):
+        lamp = mix((0.95, 0.93, 0.75), (0.75, 0.08, 0.08), aside * (side > 0))
         parts += [
             Part(TYRE, side * length * 0.6, 0.34, wheel, wheel, opacity=aside),
             Part(METAL, side * length * 0.6, 0.34, wheel * 0.58, wheel * 0.58, opacity=aside),
+            Part(lamp, side * (length * 0.95 - 0.17 * front), 0.08, 0.06 + 0.07 * front, 0.06,
+                 square=0.3, shade=0),
         ]
-        lamp = mix((0.95, 0.93, 0.75), (0.75, 0.08, 0.08), aside * (side > 0))
-        parts.append(Part(lamp, side * (length * 0.95 - 0.17 * front), 0.08, 0.06 + 0.07 * front,
-                          0.06, square=0.3, shade=0))
     return Scene(parts, "road", studio=0.12, tilt=0.1, scale=(0.8, 1.15))
 
 
@@ -110,7 +110,7 @@ def motorbike(dice: Dice) -> Scene:
              bend=-0.4, square=0.3),
         Part(paintwork, -0.1, -0.1, dice.uniform(0.27, 0.36), dice.uniform(0.13, 0.19),
              dice.normal(0.1, 0.1), square=0.15, shade=0.4),
-        Part(paintwork, -0.32, 0.1, 0.3, 0.32, 0.5, square=0.3, taper=-0.3, opacity=sporty),
+        Part(paintwork, -0.34, 0.08, 0.24, 0.28, 0.5, square=0.3, taper=-0.3, opacity=sporty),
         Part((0.1, 0.1, 0.1), -0.45, -0.38, 0.18, 0.04, dice.normal(-0.2, 0.25), square=0.4),
         Part((0.9, 0.88, 0.78), -0.62, -0.2, 0.1, 0.1, shade=0.1),
     ]

@@ -1,0 +1,23 @@
+"""What this machine runs: versions, device, cores."""
+
+import os
+import platform
+from importlib.metadata import version
+
+
+def environment() -> dict[str, str | int]:
+    """Versions and device, for records and reports; no result is keyed by them."""
+    import torch
+
+    packages = ("tlkit", "torch", "torchvision", "timm", "numpy")
+    return {name: version(name) for name in packages} | {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "cores": os.cpu_count() or 1,
+    }
+
+
+def environment_line() -> str:
+    """The same in one line."""
+    return " · ".join(f"{name} {value}" for name, value in environment().items())
