@@ -9,9 +9,9 @@ _HOMES = {
     "build": "models", "count_modules": "models", "freeze": "models", "module_states": "models",
     "transfer": "models",
     "execute": "training",
-    "sweep": "sweep", "read": "records",
+    "sweep": "sweeping", "read": "records",
     "difference": "stats", "interval": "stats",
-    "correct": "verdicts", "verdicts": "verdicts",
+    "correct": "judging", "verdicts": "judging",
     "start": "parameters",
 }
 _MODULES = ("plots", "published")
@@ -23,9 +23,7 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         return import_module(f"tlkit.{name}")
     if name in _HOMES:
-        value = getattr(import_module(f"tlkit.{_HOMES[name]}"), name)
-        globals()[name] = value  # over the submodule of the same name, if there is one
-        return value
+        return getattr(import_module(f"tlkit.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
 
 

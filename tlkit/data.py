@@ -8,6 +8,7 @@ import torch
 
 from tlkit.names import check_name
 from tlkit.pools import pool
+from tlkit.runs import Run
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,20 @@ class Task:
     val: Split
     test: Split
 
-    def first(self, n: int) -> "Task":
-        """The same task with at most `n` images in each split, for a trial."""
-        few = {
-            name: Split(split.pool, split.places[:n], split.labels[:n])
-            for name, split in (("train", self.train), ("val", self.val), ("test", self.test))
-        }
-        return replace(self, **few)
+    def trial(self, n: int) -> "Task":
+        """The same task with `n` training images and a few others, to try a run out."""
+        def head(split: Split, count: int) -> Split:
+            return Split(split.pool, split.places[:count], split.labels[:count])
+
+        return replace(
+            self, train=head(self.train, n), val=head(self.val, 8), test=head(self.test, 8)
+        )
 
 
-def load(
-    task: str, size: int, train_per_class: int | None, val_per_class: int, seed: int
-) -> Task:
-    """The task `task` at `size` pixels, with the training images that `seed` chooses.
+def load(run: Run) -> Task:
+    """The images that `run` sees: its task at its size, with the ones that its seed chooses.
 
-    `task` is a drawn world ("drawn8", "drawn_source"; synthetic), a folder of class folders, or
+    A task is a drawn world ("drawn8", "drawn_source"; synthetic), a folder of class folders, or
     the name of one under `data/images/`. A list in brackets keeps some classes
     ("drawn8[cat,dog]"), with `other` for all the rest as one class ("drawn8[person,other]").
     Counts are per class of the data set, before any merging, so natural shares are kept.
@@ -58,29 +58,29 @@ def load(
     Raises `UnknownName` for an unknown task or class, `BadImageFolder` for a folder that cannot
     be trusted, ValueError when a class has too few images.
     """
-    name, kept = parse(task)
-    whole_set = pool(name, size)
+    name, kept = parse(run.task)
+    whole_set = pool(name, run.size)
     merged, classes = _merge(whole_set.classes, kept)
     places = {"train": [], "val": [], "test": []}
     for label in np.flatnonzero(merged >= 0):
         mine = whole_set.labels == label
-        order = np.random.default_rng([seed, label]).permutation
+        order = np.random.default_rng([run.seed, label]).permutation
         val = np.flatnonzero(mine & (whole_set.splits == "val"))
         train = order(np.flatnonzero(mine & (whole_set.splits == "train")))
-        wanted = train_per_class if train_per_class is not None else 1
-        if not len(val):  # no validation split of its own: carve one out
-            wanted += val_per_class
-            val, train = train[:val_per_class], train[val_per_class:]
-        if wanted > len(val) + len(train):
+        carved = 0 if len(val) else run.val_per_class  # where there is no validation split of its own
+        wanted = carved + (1 if run.train_per_class is None else run.train_per_class)
+        if wanted > len(train):
             raise ValueError(
-                f"class {whole_set.classes[label]!r} of {task!r} has {len(val) + len(train)} "
-                f"training images, {wanted} are asked for; lower train_per_class or val_per_class"
+                f"class {whole_set.classes[label]!r} of {run.task!r} has {len(train)} training "
+                f"images, {wanted} are asked for; lower train_per_class or val_per_class"
             )
+        if carved:
+            val, train = train[:carved], train[carved:]
         places["val"].append(np.sort(val))
-        places["train"].append(train[:train_per_class])
+        places["train"].append(train[: run.train_per_class])
         places["test"].append(np.flatnonzero(mine & (whole_set.splits == "test")))
     found = {split: np.concatenate(parts) for split, parts in places.items()}
-    return Task(task, classes, **{
+    return Task(run.task, classes, **{
         split: Split(
             whole_set.images, where, torch.from_numpy(merged[whole_set.labels[where]])
         )
@@ -90,7 +90,7 @@ def load(
 
 def parse(task: str) -> tuple[str, tuple[str, ...]]:
     """"drawn8[cat,dog]" -> ("drawn8", ("cat", "dog")); no brackets: all classes, ()."""
-    name, kept = re.fullmatch(r"(.+?)(?:\[(.+)\])?", task).groups()
+    name, kept = re.fullmatch(r"(.*?)(?:\[(.+)\])?", task).groups()
     return name, tuple(part.strip() for part in kept.split(",")) if kept else ()
 
 

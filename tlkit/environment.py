@@ -19,5 +19,7 @@ def environment() -> dict[str, str | int]:
 
 
 def environment_line() -> str:
-    """The same in one line."""
-    return " · ".join(f"{name} {value}" for name, value in environment().items())
+    """The part of it that a reader of results wants to know, in one line."""
+    found = environment()
+    names = ("tlkit", "torch", "timm", "python", "device", "cores")
+    return " · ".join(f"{name} {found[name]}" for name in names)

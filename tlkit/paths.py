@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data"  # committed: weights, published tables, claims
@@ -26,7 +26,8 @@ def whole(folder: Path) -> Iterator[Path]:
     A killed process or a full disk leaves no `folder` at all; an error leaves nothing else either.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    partial = folder.with_name(f".partial-{folder.name}-{uuid4().hex[:8]}")
+    partial.mkdir()
     try:
         yield partial
         partial.rename(folder)

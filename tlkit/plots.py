@@ -35,7 +35,7 @@ def show(figure: Figure, alternative: str) -> None:
 def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
     """Display a table under its caption; `kind="verdicts"` also puts it on the report's cover."""
     styler = (
-        frame.style.hide(axis="index").format(precision=1, na_rep="–").set_caption(caption)
+        frame.style.hide(axis="index").format(precision=1, na_rep="–", thousands=",").set_caption(caption)
         .set_table_styles([
             {"selector": "caption", "props": "caption-side:top; text-align:left"},
             {"selector": "th, td", "props": "text-align:left; vertical-align:top; padding:.3em .6em"},
@@ -82,7 +82,7 @@ def accuracies(results: pd.DataFrame, title: str) -> None:
     seeds = results.groupby("arm").size().min()
     axis.annotate(
         f"dot and bar: mean of {seeds} seeds, {LEVEL:.0%} t interval for it; ticks: the runs",
-        (0, 0), (0, -38), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+        (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
     )
     show(figure, f"{title}. Mean test accuracy in %: {'; '.join(said)}.")
 

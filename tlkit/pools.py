@@ -37,7 +37,7 @@ def pool(name: str, size: int) -> Pool:
     Raises `UnknownName` for none of these, `BadImageFolder` for a folder not to be trusted.
     """
     if name in drawing.WORLDS:
-        fill, fingerprint = _draw, _code_of_drawings()
+        fill, fingerprint = _draw, _code_of_drawings(name)
     else:
         folder = _folder(name)
         fill, fingerprint = _decode, _files_in(folder)
@@ -104,18 +104,20 @@ def _carve_test(labels: np.ndarray) -> np.ndarray:
 
 def _folder(name: str) -> Path:
     under = home() / "images"
-    if (under / name).is_dir():
+    if name and (under / name).is_dir():
         return under / name
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return Path(name).resolve()
     registered = [path.name for path in under.glob("*") if path.is_dir()]
     check_name("task (neither a drawn world nor a folder)", name, [*drawing.WORLDS, *registered])
     raise AssertionError("unreachable")
 
 
-def _code_of_drawings() -> str:
+def _code_of_drawings(world: str) -> str:
     sources = sorted(Path(drawing.__file__).parent.glob("*.py"))
-    return sha256("".join(path.read_text() for path in sources).encode()).hexdigest()[:12]
+    counts = json.dumps(DRAWN_PER_CLASS[world])
+    code = "".join(path.read_text() for path in sources)
+    return sha256(f"{counts}{code}".encode()).hexdigest()[:12]
 
 
 def _files_in(folder: Path) -> str:

@@ -60,6 +60,7 @@ def key(run: Run) -> str:
     recipe["task"] = [pool(name, run.size).digest, kept]
     recipe["init"] = _origin(run)
     recipe["code"] = CODE
+    recipe |= {name: float(recipe[name]) for name in ("lr", "weight_decay")}  # 1 is 1.0
     return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -95,7 +96,7 @@ def complete(run: Run, keep_weights: bool = False, wait: bool = True) -> Record 
         # The system frees the lock when its holder dies, so a killed process blocks nobody.
         with FileLock(f"{_folder(run_key)}.lock", timeout=-1 if wait else 0):
             if read(run_key, keep_weights) is None:
-                task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
+                task = load(run)
                 _write(run_key, run, task.classes, execute(run, task, initial_weights(run)),
                        keep_weights)
     except Timeout:
@@ -123,8 +124,11 @@ def _write(
 ) -> None:
     if keep_weights:
         partial = weights_path(run_key).with_suffix(f".partial-{os.getpid()}")
-        save_file(trained.weights, partial)
-        partial.replace(weights_path(run_key))
+        try:
+            save_file(trained.weights, partial)
+            partial.replace(weights_path(run_key))
+        finally:
+            partial.unlink(missing_ok=True)
     if _folder(run_key).exists():
         return
     content = {

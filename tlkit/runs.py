@@ -42,9 +42,13 @@ class Run:
     def __post_init__(self) -> None:
         check_name("frozen_bn", self.frozen_bn, ("eval", "drift"))
         check_name("augmentation", self.augmentation, AUGMENTATIONS)
+        if not isinstance(self.init, (str, Run)):
+            raise ValueError(f"Run.init must be a word, a path as text or a Run: {self.init!r}")
         for name in ("size", "epochs", "batch_size", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Run.{name} must be above 0, not {getattr(self, name)!r}")
+        if self.train_per_class is not None and self.train_per_class < 1:
+            raise ValueError(f"Run.train_per_class must be above 0: {self.train_per_class!r}")
         for name in ("val_per_class", "weight_decay", "val_every", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"Run.{name} must not be negative: {getattr(self, name)!r}")

@@ -17,7 +17,7 @@ def correct(results: pd.DataFrame, arm: str) -> np.ndarray:
     `results` comes from `sweep`; raises `UnknownName` for an arm that is not in it.
     """
     check_name("arm", arm, results["arm"].unique())
-    runs = results[results["arm"] == arm].sort_values("seed")
+    runs = results[results["arm"] == arm].drop_duplicates("key").sort_values("seed")
     outputs = [read(key).test_outputs() for key in runs["key"]]
     return np.stack([logits.argmax(1) == labels for logits, labels in outputs])
 
@@ -37,6 +37,13 @@ def _judge(results: pd.DataFrame, asked: Claim) -> dict:
         difference(correct(results, pair.better), correct(results, pair.worse))
         for pair in asked.comparisons
     ]
+    for pair in asked.comparisons:
+        one, two = (
+            sorted(set(results.loc[results["arm"] == arm, "seed"]))
+            for arm in (pair.better, pair.worse)
+        )
+        if one != two:
+            raise ValueError(f"{pair.better!r} and {pair.worse!r} are not paired: {one}, {two}")
     strict = 1 - (1 - LEVEL) / len(found)
     supported = [each.verdict(pair.at_least) for each, pair in zip(found, asked.comparisons)]
     refuted = [each.verdict(pair.at_least, strict) for each, pair in zip(found, asked.comparisons)]
@@ -48,6 +55,8 @@ def _judge(results: pd.DataFrame, asked: Claim) -> dict:
         each.seeds_to_decide(pair.at_least) for each, pair in zip(found, asked.comparisons)
     )
     needed = f"about {seeds:.0f} seeds" if np.isfinite(seeds) else "more test images"
+    if found[0].seeds < 2:
+        needed = "more seeds"
     return {
         "claim": asked.id,
         "statement": asked.statement,

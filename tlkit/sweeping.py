@@ -9,6 +9,7 @@ import torch
 from joblib import Parallel, delayed
 
 from tlkit.data import load
+from tlkit.paths import home
 from tlkit.progress import progress
 from tlkit.records import Record, complete, initial_weights, key, read
 from tlkit.runs import Run
@@ -27,7 +28,7 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
     """
     if os.environ.get("TLKIT_DRY_RUN"):
         return dry_run(arms)
-    runs = [(arm, replace(run, seed=seed)) for arm, run in arms.items() for seed in seeds]
+    runs = [(arm, replace(run, seed=int(seed))) for arm, run in arms.items() for seed in seeds]
     records = train([run for _, run in runs])
     return pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
 
@@ -51,12 +52,13 @@ def _in_parallel(
 ) -> dict[Run, Record | None]:
     workers = 1 if torch.cuda.is_available() else min(len(runs), os.cpu_count())
     done = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(
-        delayed(_complete)(run, keep_weights, wait) for run in runs
+        delayed(_complete)(run, keep_weights, wait, str(home())) for run in runs
     )
     return dict(progress(done, "training runs", len(runs)))
 
 
-def _complete(run: Run, keep_weights: bool, wait: bool) -> tuple[Run, Record | None]:
+def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run, Record | None]:
+    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting
     return run, complete(run, keep_weights, wait)
 
 
@@ -68,20 +70,21 @@ def _row(run: Run, record: Record) -> dict:
 def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
     """Build every arm and train it for two steps: does it run, and how long would the whole take?
 
-    Columns: arm, parameters, trainable, train_loss, seconds (of the two steps), hours (of one
+    Prints and returns the table. Columns: arm, parameters, trainable, train_loss, seconds (of the two steps), hours (of one
     whole run at that pace, without what a cached prefix saves).
     """
     rows = []
     for arm, run in progress(list(arms.items()), "two steps of each arm"):
-        task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
         tried = _two_steps(run)
-        steps = run.epochs * max(1, len(task.train) // run.batch_size)
+        steps = run.epochs * max(1, len(load(run).train) // run.batch_size)
         rows.append({
             "arm": arm, "parameters": tried.parameters, "trainable": tried.trainable,
             "train_loss": tried.history[-1]["train_loss"], "seconds": round(tried.seconds, 2),
             "hours": round(tried.seconds / 2 * steps / 3600, 3),
         })
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    print(found.to_string(index=False))
+    return found
 
 
 def _two_steps(run: Run) -> Trained:
@@ -89,5 +92,4 @@ def _two_steps(run: Run) -> Trained:
         weights = _two_steps(run.init).weights
     else:
         weights = initial_weights(run)
-    task = load(run.task, run.size, run.train_per_class, run.val_per_class, run.seed)
-    return execute(replace(run, epochs=1), task.first(2 * run.batch_size), weights)
+    return execute(replace(run, epochs=1), load(run).trial(2 * run.batch_size), weights)

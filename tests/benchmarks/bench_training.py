@@ -1,0 +1,114 @@
+"""What the kit costs beside plain torch: `python tests/benchmarks/bench_training.py`.
+
+Only ratios within one run are printed: (a) the whole training loop against the bare step on one
+resident batch, (b) a sweep in two processes against one. Run it on a quiet machine.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from unittest.mock import patch
+
+os.environ["TLKIT_PROGRESS"] = "off"
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from timm.optim import create_optimizer_v2
+
+from tlkit import models
+from tlkit.data import Split
+from tlkit.feeding import Feed
+from tlkit.runs import Run
+from tlkit.sweeping import train as train_all
+from tlkit.training import fit
+
+RUN = Run(
+    task="drawn8", model="xception_small", init="random", size=48, train_per_class=40,
+    val_per_class=1, epochs=1, batch_size=32,
+)
+IMAGES, REPEATS = 320, 7  # images in an epoch; how often the two are alternated
+# Equal runs on two cores: five take three rounds, so no schedule gives more than 5/3.
+RUNS, EPOCHS, SWEEPS = 6, 6, 3
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return models.build(RUN.model, 8).to(memory_format=torch.channels_last)
+
+
+def random_feed(model: torch.nn.Module, n: int) -> Feed:
+    generator = np.random.default_rng(0)
+    pool = generator.integers(256, size=(n, 3, RUN.size, RUN.size), dtype=np.uint8)
+    labels = torch.from_numpy(generator.integers(8, size=n))
+    return Feed(Split(pool, np.arange(n), labels), model, RUN, None)
+
+
+def loop_rate(model: torch.nn.Module, train: Feed, val: Feed) -> float:
+    """Images a second of the whole loop: feeding, schedule, history and all."""
+    start = time.perf_counter()
+    fit(model, train, val, RUN)
+    return IMAGES / (time.perf_counter() - start)
+
+
+def step_rate(model: torch.nn.Module, train: Feed) -> float:
+    """Images a second of forward, backward and optimizer step alone."""
+    rows = torch.arange(RUN.batch_size)
+    (batch,), labels = train(rows), train.labels[rows]
+    optimizer = create_optimizer_v2(
+        model, opt=RUN.optimizer, lr=RUN.lr, weight_decay=RUN.weight_decay, momentum=0.9
+    )
+    model.train()
+    start = time.perf_counter()
+    for _ in range(IMAGES // RUN.batch_size):
+        loss = F.cross_entropy(model(batch), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return IMAGES / (time.perf_counter() - start)
+
+
+def bench_loop() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    looped, bare = network(), network()
+    train, val = random_feed(looped, IMAGES), random_feed(looped, 1)
+    loop_rate(looped, train, val), step_rate(bare, train)  # warm
+    pairs = [(loop_rate(looped, train, val), step_rate(bare, train)) for _ in range(REPEATS)]
+    ratios = [loop / step for loop, step in pairs]
+    rates = [statistics.median(rate) for rate in zip(*pairs)]
+    print(f"(a) loop {rates[0]:.0f}, bare step {rates[1]:.0f} images/s; ratio "
+          f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
+          f"target 0.90 or more")
+
+
+def sweep_seconds(processes: int, first_seed: int, runs: int, epochs: int) -> float:
+    """Seconds for `runs` new runs; every call needs seeds that have no record yet."""
+    seeds = range(first_seed, first_seed + runs)
+    recipes = [Run(**vars(RUN) | {"seed": seed, "epochs": epochs}) for seed in seeds]
+    with patch("os.cpu_count", return_value=processes):
+        start = time.perf_counter()
+        train_all(recipes)
+        return time.perf_counter() - start
+
+
+def bench_sweep() -> None:
+    ratios = []
+    for repeat in range(SWEEPS):
+        first = 100 * repeat
+        for processes in (2, 1):  # warm: draws the images, starts the workers, imports
+            sweep_seconds(processes, first + 50 + 10 * processes, 2, 1)
+        two = sweep_seconds(2, first, RUNS, EPOCHS)
+        one = sweep_seconds(1, first + 25, RUNS, EPOCHS)
+        ratios.append(one / two)
+    print(f"(b) {RUNS} runs: one process {one:.1f} s, two {two:.1f} s; ratio "
+          f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
+          f"target 1.80 or more on two quiet cores")
+
+
+if __name__ == "__main__":
+    bench_loop()
+    with tempfile.TemporaryDirectory(prefix="tlkit-bench-") as home:
+        os.environ["TLKIT_HOME"] = home
+        bench_sweep()

@@ -1,0 +1,340 @@
+"""Records: keyed by all that decides a result, trained once, whole or not there at all."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from threading import Timer
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tlkit import records
+from tlkit.data import load
+from tlkit.models import build, module_states
+from tlkit.paths import home
+from tlkit.records import complete, initial_weights, key, read, weights_path
+from tlkit.runs import Run
+
+FOREIGN = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from tlkit import records, training
+from tlkit.runs import Run
+
+stop_in, run, marks = sys.argv[1], eval(sys.argv[2]), Path(sys.argv[3])
+
+def reached():
+    (marks / "reached").touch()
+    while not (marks / "go").exists():
+        time.sleep(0.02)
+
+def epochs(items, what):
+    for item in items:
+        yield item
+        if stop_in == "training":
+            reached()
+
+def half(path, **arrays):
+    Path(f"{path}.npz").write_bytes(b"half a file")
+    reached()
+
+training.progress = epochs
+if stop_in == "writing":
+    np.savez = half
+print(records.complete(run).key)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+
+
+def paint(folder: Path, seed: int = 0) -> Path:
+    random = np.random.default_rng(seed)
+    for name in ("ant", "bee", "cat"):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            noise = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(folder / name / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return Run(
+        task=str(paint(tmp_path / "insects")), model="test_resnet", init="random", size=32,
+        train_per_class=6, val_per_class=2, epochs=1, batch_size=8, lr=0.01,
+    )
+
+
+def refuse(*_, **__):
+    raise AssertionError("trained a second time")
+
+
+def stored() -> set[str]:
+    """All in the store but locks."""
+    found = (home() / "records").glob("*")
+    return {path.name for path in found if path.suffix != ".lock"}
+
+
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+# keys
+
+
+def test_every_field_changes_the_key(run, tmp_path):
+    others = {
+        "task": str(paint(tmp_path / "others", seed=1)), "model": "test_vit",
+        "init": replace(run, seed=9), "transferred": 1, "frozen": 1, "frozen_bn": "drift",
+        "size": 33, "train_per_class": 5, "val_per_class": 1, "augmentation": "crop",
+        "epochs": 2, "batch_size": 9, "optimizer": "adamw", "lr": 0.02, "weight_decay": 1e-3,
+        "val_every": 1, "seed": 1,
+    }
+    assert set(others) == {field.name for field in fields(Run)}, "a field without a test"
+    keys = [key(run)] + [key(replace(run, **{name: value})) for name, value in others.items()]
+    assert len(set(keys)) == len(keys)
+    assert key(replace(run)) == keys[0]
+
+
+def test_classes_kept_and_their_order_change_the_key(run):
+    tasks = ["", "[ant,bee]", "[bee,ant]", "[ant,other]", "[ant,bee,cat]"]
+    assert len({key(replace(run, task=f"{run.task}{kept}")) for kept in tasks}) == len(tasks)
+
+
+@pytest.mark.parametrize("one, two", [({"lr": 1}, {"lr": 1.0}),
+                                      ({"weight_decay": 0}, {"weight_decay": 0.0})])
+def test_equal_runs_have_equal_keys(run, one, two):
+    one, two = replace(run, **one), replace(run, **two)
+    assert one == two and key(one) == key(two)
+
+
+def test_where_the_images_lie_does_not_change_the_key_but_what_they_show_does(run, tmp_path):
+    copy = shutil.copytree(run.task, tmp_path / "elsewhere")
+    moved = replace(run, task=str(copy))
+    assert key(moved) == key(run)
+    file = copy / "bee/07.png"
+    pixels = np.asarray(Image.open(file)).copy()
+    pixels[3, 4, 1] ^= 1
+    Image.fromarray(pixels).save(file)
+    assert key(moved) != key(run)
+
+
+def test_where_init_weights_lie_does_not_change_the_key_but_what_is_in_them_does(run, tmp_path):
+    one, two, other = (str(tmp_path / f"{name}.safetensors") for name in ("one", "two", "other"))
+    save_file({"weight": torch.zeros(3)}, one)
+    save_file({"weight": torch.zeros(3)}, two)
+    save_file({"weight": torch.ones(3)}, other)
+    keys = [key(replace(run, init=path)) for path in (one, two, other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert key(run) not in keys
+
+
+def test_every_field_of_an_init_run_is_part_of_the_key(run):
+    source = replace(run, seed=4)
+    targets = [replace(run, init=source), replace(run, init=replace(source, lr=0.5)),
+               replace(run, init=replace(source, init=replace(source, epochs=3)))]
+    assert len({key(target) for target in targets}) == 3
+    assert key(replace(run, init=replace(run, seed=4))) == key(targets[0])
+
+
+def test_the_training_code_is_part_of_the_key(run, monkeypatch):
+    before = key(run)
+    monkeypatch.setattr(records, "CODE", "another")
+    assert key(run) != before
+
+
+# what a record holds
+
+
+def test_trained_once_and_the_same_in_any_home(run, tmp_path, monkeypatch):
+    first = complete(run)
+    logits, labels = first.test_outputs()
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "execute", refuse)
+        assert complete(run) == first == read(key(run))
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "another"))
+    again = complete(run)
+    assert again.key == first.key and again.history == first.history
+    assert np.array_equal(again.test_outputs()[0], logits)
+
+
+def test_outputs_are_in_the_order_of_the_test_split_and_give_the_accuracy(run):
+    record = complete(run, keep_weights=True)
+    logits, labels = record.test_outputs()
+    test = load(run).test
+    assert labels.dtype == np.int64 and np.array_equal(labels, test.labels.numpy())
+    assert record.accuracy == np.mean([row.argmax() == label for row, label in zip(logits, labels)])
+
+    model = build(run.model, 3).double().eval()  # the kept weights give the stored outputs
+    weights = load_file(weights_path(record.key))
+    model.load_state_dict({
+        name: value.double() if value.is_floating_point() else value
+        for name, value in weights.items()
+    })
+    mean, std = (torch.tensor(model.pretrained_cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
+    pixels = torch.from_numpy(test.pool[test.places]).double()
+    with torch.no_grad():
+        expected = model((pixels / 255 - mean) / std)
+    assert logits.dtype == np.float32 and logits.shape == (9, 3)
+    np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_record_says_what_it_is(run):
+    record = complete(replace(run, epochs=3, frozen="all", val_every=2))
+    body = sum(p.numel() for p in build(run.model, 3).parameters())
+    assert record.recipe == vars(replace(run, epochs=3, frozen="all", val_every=2))
+    assert record.classes == ["ant", "bee", "cat"]
+    assert [epoch["epoch"] for epoch in record.history] == [1, 2, 3]
+    assert ["val_accuracy" in epoch for epoch in record.history] == [False, True, True]
+    assert record.val_accuracy == record.history[-1]["val_accuracy"]
+    head = build(run.model, 3).get_classifier()
+    assert record.trainable == sum(p.numel() for p in head.parameters())
+    assert record.parameters == body and record.seconds > 0
+    assert {"python", "torch", "timm", "device"} <= set(record.environment)
+
+
+def test_a_nested_recipe_is_in_the_record(run):
+    target = replace(run, init=replace(run, seed=3), lr=0.02)
+    assert complete(target).recipe["init"] == vars(replace(run, seed=3))
+
+
+def test_the_given_form_of_the_task_does_not_matter_to_the_record(run, tmp_path, monkeypatch):
+    record = complete(run)
+    copy = shutil.copytree(run.task, tmp_path / "elsewhere")
+    monkeypatch.setattr(records, "execute", refuse)
+    assert complete(replace(run, task=str(copy))) == record
+
+
+# weights, and runs that start from runs
+
+
+def test_weights_are_kept_only_where_asked_for(run):
+    complete(run)
+    assert not weights_path(key(run)).exists() and read(key(run), with_weights=True) is None
+    record = complete(run, keep_weights=True)  # trained again, alike
+    assert record == read(key(run), with_weights=True)
+    assert set(load_file(weights_path(record.key))) == set(build(run.model, 3).state_dict())
+
+
+def test_adding_weights_to_a_record_leaves_the_record_alone(run):
+    before = complete(run)
+    assert complete(run, keep_weights=True) == before
+
+
+def test_a_target_starts_from_the_weights_of_its_init_run(run, monkeypatch):
+    source, given = replace(run, seed=5), []
+    execute = records.execute
+
+    def spy(run, task, weights):
+        given.append((run, weights))
+        return execute(run, task, weights)
+
+    monkeypatch.setattr(records, "execute", spy)
+    target = replace(run, task=f"{run.task}[cat,other]", init=source, frozen="all")
+    complete(target, keep_weights=True)
+    assert [run for run, _ in given] == [source, target] and given[0][1] is None
+    left = load_file(weights_path(key(source)))
+    assert given[1][1].keys() == left.keys()
+    assert all(torch.equal(given[1][1][name], left[name]) for name in left)
+
+    end = load_file(weights_path(key(target)))  # and a frozen body is still that of the source
+    body = [name for names in module_states(build(run.model, 2)).values() for name in names]
+    assert len(body) > 5 and all(torch.equal(end[name], left[name]) for name in body)
+    heads = set(end) - set(body)
+    assert heads and all(end[name].shape != left[name].shape for name in heads)
+
+
+def test_initial_weights_of_random_and_of_a_file(run, tmp_path):
+    assert initial_weights(run) is None
+    path = str(tmp_path / "some.safetensors")
+    save_file({"weight": torch.arange(3.0)}, path)
+    assert initial_weights(replace(run, init=path))["weight"].tolist() == [0, 1, 2]
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        initial_weights(replace(run, init="nowhere.pth"))
+
+
+# faults
+
+
+def test_a_full_disk_while_outputs_are_written(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OSError, match="No space left"):
+            complete(run)
+    assert stored() == set() and read(key(run)) is None
+    assert complete(run).key == key(run)
+
+
+def test_a_full_disk_while_weights_are_written(run, monkeypatch):
+    def half(tensors, path):
+        Path(path).write_bytes(b"half a file")
+        full()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "save_file", half)
+        with pytest.raises(OSError, match="No space left"):
+            complete(run, keep_weights=True)
+    assert stored() == set() and read(key(run)) is None
+    complete(run, keep_weights=True)
+    assert load_file(weights_path(key(run)))
+
+
+def test_an_error_in_training_leaves_nothing(run):
+    with pytest.raises(ValueError):
+        complete(replace(run, frozen=1000))
+    assert stored() == set()
+
+
+def start_foreign(stop_in: str, run: Run, marks: Path) -> subprocess.Popen:
+    """Another process that completes `run` and stops in the middle until `marks/go` is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOREIGN, stop_in, repr(run), str(marks)],
+        stdout=subprocess.PIPE, text=True,
+    )
+    end = time.monotonic() + 100
+    while not (marks / "reached").exists() and time.monotonic() < end:
+        assert process.poll() is None, "the other process failed"
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("stop_in", ["training", "writing"])
+@pytest.mark.skipif(os.name == "nt", reason="kills with a signal")
+def test_a_killed_process_does_no_harm(run, tmp_path, stop_in):
+    run = replace(run, epochs=2)
+    process = start_foreign(stop_in, run, tmp_path)
+    try:
+        assert read(key(run)) is None
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert read(key(run)) is None and key(run) not in stored()
+    record = complete(run, wait=False)  # the lock has died with its holder
+    assert record == read(key(run)) and len(record.history) == 2
+    assert len(record.test_outputs()[0]) == 9
+
+
+def test_two_processes_train_a_run_once(run, tmp_path, monkeypatch):
+    process = start_foreign("training", run, tmp_path)
+    monkeypatch.setattr(records, "execute", refuse)  # the other process is training it
+    try:
+        assert complete(run, wait=False) is None
+        Timer(0.3, (tmp_path / "go").touch).start()
+        record = complete(run)
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and printed.split() == [record.key] == [key(run)]
+    assert record == complete(run, wait=False) == read(key(run))

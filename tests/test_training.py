@@ -1,0 +1,470 @@
+"""The training loop against a naive one, and a run from recipe to test outputs."""
+
+import copy
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tlkit import feeding, models, prefix, training
+from tlkit.data import Split, Task
+from tlkit.feeding import Feed
+from tlkit.runs import Run
+from tlkit.training import accuracy, execute, fit, predict
+
+BASE = Run(
+    task="tiny", model="test_resnet", init="random", size=32, epochs=3, batch_size=8, lr=0.05,
+    seed=1,
+)
+ROWS = {"train": 30, "val": 12, "test": 21}
+
+
+def tiny_task(rows=ROWS, classes=3):
+    """Noise whose mean colour tells the class, most of the time."""
+    generator = np.random.default_rng(0)
+    total = sum(rows.values())
+    labels = generator.integers(classes, size=total)
+    pool = generator.integers(120, size=(total, 3, 32, 32))
+    pool[np.arange(total), labels] += 90
+    places, splits = np.arange(total), {}
+    for name, n in rows.items():
+        mine, places = places[:n], places[n:]
+        splits[name] = Split(pool.astype(np.uint8), mine, torch.from_numpy(labels[mine]))
+    return Task("tiny", tuple("abc"[:classes]), **splits)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return tiny_task()
+
+
+@pytest.fixture(scope="module")
+def weights():
+    """Source weights, one set per architecture, with BN statistics of their own."""
+    made = {}
+
+    def get(name):
+        if name not in made:
+            torch.manual_seed(77)
+            model = models.build(name, 9).train()
+            with torch.no_grad():
+                for _ in range(10):
+                    model(torch.randn(8, 3, 32, 32))
+            made[name] = {n: t.detach() for n, t in model.state_dict().items()}
+        return made[name]
+
+    return get
+
+
+def uncached(monkeypatch):
+    monkeypatch.setattr(feeding.prefix, "split", lambda *_: None)
+
+
+def is_cached(run, task):
+    torch.manual_seed(run.seed)
+    model = models.build(run.model, len(task.classes))
+    models.freeze(model, models.count_modules(model, run.frozen), run.frozen_bn)
+    network, train, *_ = feeding.feed(model, task, run)
+    train(torch.arange(1))
+    return train.cached is not None
+
+
+def head(state):
+    return torch.cat([tensor.flatten() for name, tensor in state.items() if name[:3] == "fc."])
+
+
+# The loop against a naive oracle.
+
+
+class Recorder(Feed):
+    """A feed that notes which rows were asked for."""
+
+    def __call__(self, rows, augmentation="none", generator=None):
+        if not hasattr(self, "asked"):
+            self.asked = []
+        self.asked.append(rows.tolist())
+        return super().__call__(rows, augmentation, generator)
+
+
+def naive_lr(step, steps, highest):
+    warm_up = steps // 20
+    if step < warm_up:
+        return highest * step / warm_up
+    return highest * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def naive_fit(model, pool, labels, batches, run):
+    """Plain torch, one image at a time, hand-written momentum; float32 like the original."""
+    velocity, step = {}, 0
+    for batch in batches:
+        model.train()
+        pixels = torch.stack([torch.tensor(pool[row].astype(np.float32)) for row in batch])
+        mean = torch.tensor(model.pretrained_cfg["mean"]).view(3, 1, 1)
+        std = torch.tensor(model.pretrained_cfg["std"]).view(3, 1, 1)
+        logits = model((pixels / 255 - mean) / std)
+        rows = torch.arange(len(batch))
+        loss = -torch.log_softmax(logits, 1)[rows, labels[batch]].mean()
+        model.zero_grad()
+        loss.backward()
+        lr = naive_lr(step, len(batches), run.lr)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                gradient = parameter.grad
+                if parameter.ndim >= 2:
+                    gradient = gradient + run.weight_decay * parameter
+                velocity[name] = 0.9 * velocity.get(name, 0) + gradient
+                parameter -= lr * (gradient + 0.9 * velocity[name])
+        step += 1
+
+
+@pytest.mark.parametrize("epochs, weight_decay", [(2, 0.0), (8, 0.1)])
+def test_fit_gives_the_weights_of_a_naive_loop(epochs, weight_decay, task):
+    run = replace(BASE, epochs=epochs, weight_decay=weight_decay, lr=0.02)
+    torch.manual_seed(0)
+    model = models.build(run.model, 3)
+    naive = copy.deepcopy(model)
+    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
+    fit(model, train, val, run)
+    assert sum(map(len, train.asked)) == epochs * 24
+    naive_fit(naive, task.train.pool, task.train.labels, train.asked, run)
+    for name, tensor in naive.state_dict().items():
+        torch.testing.assert_close(
+            model.state_dict()[name], tensor, rtol=2e-3, atol=2e-4, msg=name
+        )
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 7, 20, 50])
+def test_the_learning_rate_is_a_warm_up_of_5_percent_and_a_cosine_to_0(epochs, task, monkeypatch):
+    run = replace(BASE, epochs=epochs)
+    rates, create = [], training.create_optimizer_v2
+
+    def spy(*values, **named):
+        optimizer = create(*values, **named)
+        optimizer.register_step_pre_hook(
+            lambda o, *_: rates.append({group["lr"] for group in o.param_groups})
+        )
+        return optimizer
+
+    monkeypatch.setattr(training, "create_optimizer_v2", spy)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 3))
+    model.pretrained_cfg = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    fit(model, *(Feed(split, model, run, None) for split in (task.train, task.val)), run)
+    expected = [naive_lr(step, 3 * epochs, run.lr) for step in range(3 * epochs)]
+    np.testing.assert_allclose([rate for (rate,) in rates], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows, batch_size, batches", [(30, 8, 3), (16, 8, 2), (5, 8, 1)])
+def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(
+    rows, batch_size, batches
+):
+    task = tiny_task(ROWS | {"train": rows})
+    run = replace(BASE, batch_size=batch_size, epochs=4)
+    model = models.build(run.model, 3)
+    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
+    fit(model, train, val, run)
+    assert len(train.asked) == 4 * batches
+    epochs = [sum(train.asked[i * batches:(i + 1) * batches], []) for i in range(4)]
+    for epoch in epochs:
+        assert len(epoch) == len(set(epoch)) == min(rows, batches * batch_size)
+    assert len(set(map(tuple, epochs))) == 4
+
+
+@pytest.mark.parametrize(
+    "val_every, validated", [(0, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])]
+)
+def test_history_has_every_epoch_and_validates_when_asked(val_every, validated, task):
+    trained = execute(replace(BASE, epochs=5, val_every=val_every), task, None)
+    assert [entry["epoch"] for entry in trained.history] == [1, 2, 3, 4, 5]
+    assert [e["epoch"] for e in trained.history if "val_accuracy" in e] == validated
+    assert all(math.isfinite(entry["train_loss"]) for entry in trained.history)
+
+
+def test_the_first_train_loss_is_that_of_the_untrained_model(task):
+    """With lr too small to move anything, the loss is the mean cross-entropy in training mode."""
+    run = replace(BASE, lr=1e-12, weight_decay=0.0, epochs=1)
+    torch.manual_seed(0)
+    model = models.build(run.model, 3)
+    naive = copy.deepcopy(model).train()
+    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
+    (entry,) = fit(model, train, val, run)
+    losses = [
+        F.cross_entropy(naive(*train(torch.tensor(rows))), task.train.labels[rows]).item()
+        for rows in list(train.asked)
+    ]
+    assert entry["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert entry["val_accuracy"] == accuracy(predict(naive, val, 8), task.val.labels)
+
+
+def test_validating_more_often_changes_no_weight(task):
+    often, once = (execute(replace(BASE, val_every=n), task, None) for n in (1, 0))
+    assert all(torch.equal(often.weights[name], once.weights[name]) for name in once.weights)
+
+
+# Prediction and accuracy.
+
+
+def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
+    model = models.build("test_resnet", 3).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    logits = predict(model, Feed(task.test, model, BASE, None), 4)
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+    model.eval()
+    images = torch.from_numpy(task.test.pool[task.test.places]).float() / 255
+    mean = torch.tensor(model.pretrained_cfg["mean"]).view(3, 1, 1)
+    std = torch.tensor(model.pretrained_cfg["std"]).view(3, 1, 1)
+    with torch.no_grad():
+        singly = torch.cat([model((image[None] - mean) / std) for image in images])
+    torch.testing.assert_close(logits, singly, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 100])
+def test_predictions_do_not_depend_on_the_batch_size(batch_size, task, weights):
+    model = models.build("xception_small", 3)
+    models.transfer(model, weights("xception_small"), 14)
+    feed = Feed(task.test, model, BASE, None)
+    logits = predict(model, feed, batch_size)
+    torch.testing.assert_close(logits, predict(model, feed, 7), rtol=1e-4, atol=1e-5)
+
+
+def test_accuracy_is_the_share_of_right_rows():
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 3.0, 2.0], [5.0, 0.0, 4.0]])
+    assert accuracy(logits, torch.tensor([0, 2, 1, 0])) == 1.0
+    assert accuracy(logits, torch.tensor([1, 0, 0, 2])) == 0.0
+    assert accuracy(logits, torch.tensor([0, 2, 0, 1])) == 0.5
+    assert accuracy(torch.eye(3).repeat(1, 1), torch.tensor([0, 1, 0])) == 2 / 3
+
+
+# A whole run.
+
+
+def test_training_learns(task):
+    trained = execute(replace(BASE, epochs=8), task, None)
+    losses = [entry["train_loss"] for entry in trained.history]
+    assert losses[-1] < 0.5 * losses[0]
+    assert accuracy(trained.test_logits, trained.test_labels) > 0.8
+    assert torch.equal(trained.test_labels, task.test.labels)
+
+
+def test_the_returned_weights_give_the_returned_logits(task, weights):
+    for frozen in ("none", "layer2"):
+        trained = execute(replace(BASE, frozen=frozen), task, weights("test_resnet"))
+        model = models.build(BASE.model, 3)
+        model.load_state_dict(trained.weights)
+        logits = predict(model, Feed(task.test, model, BASE, None), BASE.batch_size)
+        torch.testing.assert_close(logits, trained.test_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_are_counted(task):
+    trained = execute(replace(BASE, frozen="all", epochs=1), task, None)
+    model = models.build(BASE.model, 3)
+    assert trained.parameters == sum(p.numel() for p in model.parameters())
+    assert trained.trainable == sum(p.numel() for p in model.fc.parameters())
+    assert trained.seconds > 0
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"model": "xception_small"},
+    {"optimizer": "adamw", "lr": 0.003},
+])
+def test_a_run_gives_the_same_bits_again(changes, task, weights):
+    run = replace(BASE, **changes)
+    runs = []
+    for disturbed in range(2):
+        torch.manual_seed(disturbed)  # what was drawn before does not matter
+        runs.append(execute(run, task, weights(run.model)))
+    assert torch.equal(runs[0].test_logits, runs[1].test_logits)
+    assert runs[0].history == runs[1].history
+    assert all(torch.equal(runs[0].weights[n], runs[1].weights[n]) for n in runs[0].weights)
+
+
+def test_another_seed_gives_another_run(task, weights):
+    one, other = (
+        execute(replace(BASE, seed=seed), task, weights("test_resnet")) for seed in (1, 2)
+    )
+    assert not torch.equal(one.test_logits, other.test_logits)
+    assert one.history != other.history
+
+
+def test_arms_of_one_seed_start_with_one_head_and_one_order(task, weights, monkeypatch):
+    arms = [
+        (BASE, None),
+        (BASE, weights("test_resnet")),
+        (replace(BASE, lr=0.1, weight_decay=0.0), weights("test_resnet")),
+        (replace(BASE, frozen="layer2"), weights("test_resnet")),
+        (replace(BASE, frozen="all", frozen_bn="drift"), weights("test_resnet")),
+        (replace(BASE, transferred="conv1"), weights("test_resnet")),
+    ]
+    heads, orders = [], []
+
+    def spy_fit(network, train, val, run):
+        heads.append(head(network.state_dict()).clone())
+        orders.append([])
+        monkeypatch.setattr(train, "__class__", Recorder)
+        train.asked = orders[-1]
+        return fit(network, train, val, run)
+
+    monkeypatch.setattr(training, "fit", spy_fit)
+    for run, state in arms:
+        execute(run, task, state)
+    assert all(torch.equal(heads[0], other) for other in heads)
+    assert len(orders[0]) == 9 and all(order == orders[0] for order in orders)
+
+
+@pytest.mark.parametrize("frozen", ["none", "layer2"])
+def test_another_seed_starts_with_another_head(frozen, task, monkeypatch):
+    heads = []
+
+    def spy_fit(network, train, val, run):
+        heads.append(head(network.state_dict()).clone())
+        return fit(network, train, val, run)
+
+    monkeypatch.setattr(training, "fit", spy_fit)
+    for seed in (1, 2):
+        execute(replace(BASE, epochs=1, frozen=frozen, seed=seed), task, None)
+    assert not torch.equal(*heads)
+
+
+# Frozen prefixes, computed once or in every step.
+
+
+CACHED = [
+    ("test_resnet", "layer2", {}), ("test_resnet", "all", {}),
+    ("xception_small", "entry", {}), ("xception_small", "middle", {}),
+    ("test_efficientnet", 3, {}), ("mobilenetv3_small_050", 6, {}), ("test_convnext", 5, {}),
+    ("test_resnet", "layer2", {"frozen_bn": "drift"}),
+]
+
+
+@pytest.mark.parametrize("model, frozen, changes", CACHED)
+def test_a_cached_prefix_changes_nothing(model, frozen, changes, task, weights, monkeypatch):
+    run = replace(BASE, model=model, frozen=frozen, lr=0.01, epochs=2, **changes)
+    assert is_cached(run, task)
+    fast = execute(run, task, weights(model))
+    uncached(monkeypatch)
+    assert not is_cached(run, task)
+    slow = execute(run, task, weights(model))
+    # Not bit-identical: a convolution rounds differently for another batch size.
+    torch.testing.assert_close(fast.test_logits, slow.test_logits, rtol=1e-3, atol=1e-4)
+    for one, other in zip(fast.history, slow.history):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+    assert (fast.parameters, fast.trainable) == (slow.parameters, slow.trainable)
+
+
+@pytest.mark.parametrize("changes", [{"frozen": "none"}, {"augmentation": "crop"}])
+def test_what_changes_from_step_to_step_is_not_cached(changes, task):
+    assert not is_cached(replace(BASE, **({"frozen": "all"} | changes)), task)
+
+
+def test_a_prefix_too_large_for_the_memory_is_not_cached(task, monkeypatch):
+    run = replace(BASE, frozen="layer2")
+    assert is_cached(run, task)
+    monkeypatch.setattr(feeding, "CACHE_SHARE", 1e-12)
+    assert not is_cached(run, task)
+
+
+@pytest.mark.parametrize("model", [
+    "test_resnet", "xception_small", "test_efficientnet", "mobilenetv3_small_050",
+    "test_convnext",
+])
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+def test_a_run_moves_no_bit_of_what_is_frozen_but_every_later_module(
+    model, augmentation, task, weights
+):
+    source = weights(model)
+    run = replace(BASE, model=model, frozen=3, augmentation=augmentation, weight_decay=0.1)
+    after = execute(run, task, source).weights
+    modules = list(models.module_states(models.build(model, 3)).values())
+    moved = {n for n in source if n in after and after[n].shape == source[n].shape
+             and not torch.equal(after[n], source[n])}
+    assert all(moved.isdisjoint(names) for names in modules[:3])
+    trained = {n for names in modules[3:] for n in names}
+    # A gain behind ConvNeXt's layer scale of 1e-6 may be too slow to move a bit of a 1.
+    assert all(after[n].ndim == 1 and "norm" in n for n in trained - moved)
+    assert all(not moved.isdisjoint(names) for names in modules[3:])
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+def test_a_run_with_drifting_batch_norm_moves_its_statistics_only(augmentation, task, weights):
+    source = weights("test_resnet")
+    run = replace(BASE, frozen=3, frozen_bn="drift", augmentation=augmentation)
+    after = execute(run, task, source).weights
+    model = models.build(BASE.model, 3)
+    frozen = sum(list(models.module_states(model).values())[:3], [])
+    buffers = {name for name, _ in model.named_buffers()}
+    for name in frozen:
+        assert torch.equal(after[name], source[name]) == (name not in buffers), name
+
+
+def test_training_leaves_the_source_weights_alone(task, weights):
+    source = weights("test_resnet")
+    before = {name: tensor.clone() for name, tensor in source.items()}
+    execute(replace(BASE, frozen=2), task, source)
+    assert all(torch.equal(before[name], source[name]) for name in source)
+
+
+# The test images.
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"val_every": 1},
+])
+def test_test_images_are_used_once_and_after_training(changes, task, weights, monkeypatch):
+    events, images = [], Split.images
+
+    def spy_images(self, rows):
+        if self is task.test:
+            events.extend(rows.tolist())
+        return images(self, rows)
+
+    def spy_fit(*values):
+        history = fit(*values)
+        events.append("trained")
+        return history
+
+    monkeypatch.setattr(Split, "images", spy_images)
+    monkeypatch.setattr(training, "fit", spy_fit)
+    execute(replace(BASE, **changes), task, weights("test_resnet"))
+    assert events == ["trained", *range(len(task.test))]
+
+
+@pytest.mark.parametrize("frozen", ["none", "layer2"])
+def test_the_test_images_decide_nothing(frozen, task, weights):
+    pool = task.test.pool.copy()
+    pool[task.test.places] = 255 - pool[task.test.places]
+    other = replace(task, test=Split(pool, task.test.places, 0 * task.test.labels))
+    run = replace(BASE, frozen=frozen)
+    one, two = (execute(run, t, weights("test_resnet")) for t in (task, other))
+    assert one.history == two.history
+    assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
+    assert not torch.equal(one.test_logits, two.test_logits)
+
+
+# Feeding.
+
+
+def test_a_feed_gives_the_rows_asked_for_in_their_order(task):
+    model = models.build("test_resnet", 3)
+    models.freeze(model, 2)
+    network, train, *_ = feeding.feed(model, task, BASE)
+    plain = Feed(task.train, model, BASE, None)
+    model.eval()
+    frozen, _ = prefix.split(model, plain(torch.arange(1))[0])
+    rows = torch.tensor([7, 2, 29, 2])
+    with torch.no_grad():
+        expected = frozen(*plain(rows))
+    for found, wanted in zip(train(rows), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert torch.equal(train.labels[rows], task.train.labels[rows])
+    assert len(train) == len(task.train)
+
+
+def test_an_augmented_feed_differs_each_time_and_validation_never(task):
+    model = models.build("test_resnet", 3)
+    feed, generator = Feed(task.train, model, BASE, None), torch.Generator().manual_seed(0)
+    rows = torch.arange(4)
+    first, second = (feed(rows, "crop", generator)[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(feed(rows)[0], feed(rows)[0])
