@@ -16,7 +16,8 @@ CACHE_SHARE = 1 / 8  # of the machine's memory that one process may fill with ac
 class Feed:
     """The inputs of one split; call it with the rows wanted.
 
-    With a `frozen` prefix its activations are computed here, once for the whole split.
+    With a `frozen` prefix its activations are computed on the first call, once for the whole
+    split: the test images stay untouched, and their time uncounted, until the end.
     """
 
     def __init__(
@@ -28,9 +29,8 @@ class Feed:
         self.mean, self.std = (
             torch.tensor(model.pretrained_cfg[name], device=self.device) for name in ("mean", "std")
         )
+        self.frozen, self.batch_size = frozen, run.batch_size
         self.cached: list[torch.Tensor] | None = None
-        if frozen is not None:
-            self.cached = self._compute(frozen, run.batch_size)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,18 +40,26 @@ class Feed:
         generator: torch.Generator | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """The network's inputs for `rows` (int64 [m], on the CPU)."""
-        if self.cached is not None:
+        if self.frozen is not None:
+            if self.cached is None:
+                self.cached = self._compute()
             chosen = (activation[rows.to(self.device)] for activation in self.cached)
             return tuple(_channels_last(activation) for activation in chosen)
+        return (self._images(rows, augmentation, generator),)
+
+    def _images(
+        self, rows: torch.Tensor, augmentation: str, generator: torch.Generator | None
+    ) -> torch.Tensor:
         images = self.split.images(rows).to(self.device)
         if augmentation != "none":
             images = augment(images.float(), augmentation, generator)
-        return (normalise(images, self.mean, self.std),)
+        return normalise(images, self.mean, self.std)
 
     @torch.no_grad()
-    def _compute(self, frozen: nn.Module, batch_size: int) -> list[torch.Tensor]:
+    def _compute(self) -> list[torch.Tensor]:
         """In batches of the training size: convolutions round differently for others."""
-        parts = [frozen(*self(rows)) for rows in torch.arange(len(self)).split(batch_size)]
+        batches = torch.arange(len(self)).split(self.batch_size)
+        parts = [self.frozen(self._images(rows, "none", None)) for rows in batches]
         return [torch.cat(activations) for activations in zip(*parts)]
 
 
@@ -64,10 +72,10 @@ def feed(model: nn.Module, task: Task, run: Run) -> tuple[nn.Module, Feed, Feed,
     splits = (task.train, task.val, task.test)
     network, frozen = model, None
     if run.augmentation == "none":
-        image = Feed(task.train, model, run, None)(torch.arange(1))[0]
+        image = Feed(task.train, model, run, None)(torch.arange(min(3, len(task.train))))[0]
         parts = prefix.split(model, image)
         memory = CACHE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if parts and sum(map(len, splits)) * _bytes(parts[0], image) <= memory:
+        if parts and sum(map(len, splits)) * _bytes(parts[0], image[:1]) <= memory:
             frozen, network = parts
     return network, *(Feed(split, model, run, frozen) for split in splits)
 

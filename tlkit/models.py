@@ -1,8 +1,8 @@
 """Any timm model as a row of modules: transfer the first k, freeze a prefix, replace the head."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from types import MethodType
 
 import timm
 import torch
@@ -102,13 +102,15 @@ def freeze(model: nn.Module, count: int, batch_norm: str = "eval") -> None:
     frozen = {name for names in list(module_states(model).values())[:count] for name in names}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
+    for module in model.modules():
+        vars(module).pop("train", None)  # what an earlier call has frozen
     if batch_norm == "drift":
         return
     for path, module in model.named_modules():
         states = [f"{path}.{name}" if path else name for name in module.state_dict()]
         if states and frozen.issuperset(states):
             module.eval()
-            module.train = MethodType(_stay_in_eval, module)
+            module.train = partial(_stay_in_eval, module)
 
 
 def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:

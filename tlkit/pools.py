@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from joblib import Parallel, delayed
 
 from tlkit import drawing
 from tlkit.folders import decode, scan
@@ -67,18 +66,16 @@ def _store(place: Path, name: str, size: int, fill: Callable) -> None:
 
 def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     classes, counts = drawing.WORLDS[world], DRAWN_PER_CLASS[world]
-    jobs = [(label, split) for label in range(len(classes)) for split in counts]
-    parts = Parallel(n_jobs=-1, return_as="generator")(
-        delayed(drawing.draw)(world, label, range(counts[split]), size, split)
-        for label, split in jobs
-    )
-    labels = np.concatenate([np.full(counts[split], label) for label, split in jobs])
-    splits = np.concatenate([np.full(counts[split], split) for _, split in jobs])
+    rows = [(label, split) for label in range(len(classes)) for split in counts]
+    labels = np.concatenate([np.full(counts[split], label) for label, split in rows])
+    splits = np.concatenate([np.full(counts[split], split) for _, split in rows])
     images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(labels), 3, size, size))
     done = 0
-    for part in progress(parts, f"drawing {world}", len(jobs)):
-        images[done : done + len(part)] = part
-        done += len(part)
+    for label, split in progress(rows, f"drawing {world}"):
+        images[done : done + counts[split]] = drawing.draw(
+            world, label, range(counts[split]), size, split
+        )
+        done += counts[split]
     images.flush()
     return list(classes), labels, splits
 

@@ -3,7 +3,6 @@
 import torch
 from timm.layers import DropPath, is_notrace_module
 from torch import fx, nn
-from torch.fx.passes.split_module import split_module
 from torch.fx.proxy import TraceError
 
 
@@ -34,21 +33,48 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[nn.Module, nn.Module
     _hand_over(model, graph, late)
     if not any(node.op == "call_module" and node not in late for node in graph.nodes):
         return None
-    parts = split_module(
-        fx.GraphModule(model, graph), model, lambda node: int(node in late),
-        keep_original_order=True,
-    )
-    prefix, suffix = _Tuple(parts.submod_0), parts.submod_1
+    crossing = [
+        node for node in graph.nodes
+        if node not in late and not _constant(node) and not late.isdisjoint(node.users)
+    ]
+    constants = [node for node in graph.nodes if _constant(node) and node not in late]
+    early = [node for node in graph.nodes if node not in late]
+    prefix = _part(model, [], early, crossing)
+    suffix = _part(model, crossing, [*constants, *(n for n in graph.nodes if n in late)], [])
+    if hasattr(model, "no_weight_decay"):
+        suffix.no_weight_decay = model.no_weight_decay  # the optimizer asks for it
     model.eval()
     with torch.inference_mode():
-        same = torch.equal(suffix(*prefix(example)), model(example))
+        activations = prefix(example)
+        if not all(torch.is_tensor(a) and len(a) == len(example) for a in activations):
+            return None  # not rows of a cache
+        same = torch.equal(suffix(*activations), model(example))
     return (prefix, suffix) if same else None
+
+
+def _constant(node: fx.Node) -> bool:
+    """An attribute of the model, or an argument that keeps its default: both parts have it."""
+    return node.op == "get_attr" or node.op == "placeholder" and bool(node.args)
+
+
+def _part(
+    model: nn.Module, inputs: list[fx.Node], nodes: list[fx.Node], outputs: list[fx.Node]
+) -> fx.GraphModule:
+    """A module that computes `nodes` from `inputs`; its outputs are a tuple, or `nodes`' own."""
+    part = fx.Graph()
+    copies = {node: part.placeholder(node.name) for node in inputs}
+    for node in nodes:
+        copies[node] = part.node_copy(node, copies.__getitem__)
+    if outputs:
+        part.output(tuple(copies[node] for node in outputs))
+    return fx.GraphModule(model, part)
 
 
 def _changes(model: nn.Module, node: fx.Node) -> bool:
     """Whether the node's own result changes while the model trains."""
     if node.op == "get_attr":
-        return model.get_parameter(node.target).requires_grad
+        path, _, name = node.target.rpartition(".")
+        return getattr(model.get_submodule(path), name).requires_grad
     if node.op != "call_module":
         return "dropout" in str(node.target)
     module = model.get_submodule(node.target)
@@ -65,15 +91,3 @@ def _hand_over(model: nn.Module, graph: fx.Graph, late: set[fx.Node]) -> None:
         if node.op.startswith("call") and stateless and inputs_cross:
             if late.issuperset(node.users):
                 late.add(node)
-
-
-class _Tuple(nn.Module):
-    """Makes the output of a split part a tuple, also when it is one tensor."""
-
-    def __init__(self, part: nn.Module) -> None:
-        super().__init__()
-        self.part = part
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = self.part(images)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
