@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from tlkit.data import Task
 from tlkit.stats import LEVEL, interval
 
-COLOURS = sns.color_palette("colorblind")
-MARKERS = "osD^vP"
+COLOUR = sns.color_palette("colorblind")[0]
 
 
 def show(figure: Figure, alternative: str) -> None:
@@ -72,8 +71,8 @@ def accuracies(results: pd.DataFrame, title: str) -> None:
         low, high = interval(points)
         axis.plot(points, np.full(len(points), place + 0.22), "|", color="0.35", markersize=7)
         if np.isfinite(low):
-            axis.hlines(place, low, high, color=COLOURS[0], linewidth=2)
-        axis.plot(points.mean(), place, MARKERS[0], color=COLOURS[0], markersize=6)
+            axis.hlines(place, low, high, color=COLOUR, linewidth=2)
+        axis.plot(points.mean(), place, "o", color=COLOUR, markersize=6)
         said.append(f"{arm} {points.mean():.1f}")
     axis.set(yticks=range(len(arms)), yticklabels=arms, title=title, xlabel="test accuracy, %")
     axis.invert_yaxis()

@@ -1,0 +1,55 @@
+"""Figures and tables as they reach a page: alternative text, captions, the right numbers."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tlkit import plots
+from tlkit.data import Split, Task
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed: (html, metadata) of each object."""
+    displayed = []
+    monkeypatch.setattr(
+        plots, "display", lambda page, metadata=None: displayed.append((page.data, metadata))
+    )
+    return displayed
+
+
+def test_a_figure_is_shown_with_its_escaped_alternative_text_and_closed(shown):
+    figure, _ = plt.subplots()
+    plots.show(figure, 'accuracy < 5 & "rising"')
+    assert 'alt="accuracy &lt; 5 &amp; &quot;rising&quot;"' in shown[0][0]
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_accuracies_tell_the_means_to_those_who_cannot_see_them(shown):
+    results = pd.DataFrame({"arm": ["a", "a", "b", "b"], "accuracy": [0.5, 0.6, 0.25, 0.35]})
+    plots.accuracies(results, "Two arms")
+    alternative = re.search('alt="([^"]*)"', shown[0][0])[1]
+    assert "a 55.0" in alternative and "b 30.0" in alternative
+
+
+def test_accuracies_of_one_run_have_no_interval(shown):
+    plots.accuracies(pd.DataFrame({"arm": ["a"], "accuracy": [0.5]}), "One run")
+    assert "a 50.0" in shown[0][0]
+
+
+def test_a_table_has_its_caption_and_verdicts_are_marked_for_the_report(shown):
+    plots.table(pd.DataFrame({"x": [1234.56]}), "What x is", kind="verdicts")
+    page, metadata = shown[0]
+    assert "<caption>What x is</caption>" in page and "1,234.6" in page
+    assert metadata == {"tlkit": "verdicts"}
+
+
+def test_a_contact_sheet_shows_classes_with_fewer_images_than_columns(shown):
+    images = np.zeros((3, 3, 32, 32), np.uint8)
+    split = Split(images, np.arange(3), torch.tensor([0, 1, 1]))
+    plots.contact_sheet(Task("pair", ("one", "two"), split, split, split), columns=4)
+    assert "one, two" in shown[0][0]
