@@ -56,8 +56,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool) -> int:
     """Check everything, then run the notebooks one after the other and write the report."""
-    from tqdm import tqdm
-
     from tlkit import notebooks, report
 
     parameters = {name: _value(text) for name, text in given.items()}
@@ -73,15 +71,15 @@ def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool
     folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
-    for path in tqdm(paths, unit="notebook", disable=None):  # none where nobody watches
+    for number, path in enumerate(paths, start=1):
+        name = f"[{number}/{len(paths)}] {path.stem}"
         if dry_run and not notebooks.has_sweep(path):
-            tqdm.write(f"{path.stem}: skipped, it has no sweep")
+            print(f"{name}: skipped, it has no sweep")
             continue
-        tqdm.write(f"{path.stem}: started")
-        output = folder / path.name
-        outcome = notebooks.execute(path, output, profile, shares[path], dry_run)
+        print(f"{name}: started", flush=True)
+        outcome = notebooks.execute(path, folder / path.name, profile, shares[path], dry_run)
         status = f"failed at {outcome.error}" if outcome.error else "ok"
-        tqdm.write(f"{path.stem}: {tqdm.format_interval(outcome.seconds)}, {status}")
+        print(f"{name}: {outcome.seconds / 60:.1f} min, {status}", flush=True)
         outcomes.append(outcome)
     print(f"Report: {report.write(outcomes, folder)}")
     return 1 if any(outcome.error for outcome in outcomes) else 0

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ class Split:
 class Task:
     """What one run sees. `val` is carved from the training images; `test` is used once."""
 
-    name: str
+    name: str  # without the folders above it
     classes: tuple[str, ...]
     train: Split
     val: Split
@@ -80,7 +81,7 @@ def load(run: Run) -> Task:
         places["train"].append(train[: run.train_per_class])
         places["test"].append(np.flatnonzero(mine & (whole_set.splits == "test")))
     found = {split: np.concatenate(parts) for split, parts in places.items()}
-    return Task(run.task, classes, **{
+    return Task(Path(run.task).name, classes, **{
         split: Split(
             whole_set.images, where, torch.from_numpy(merged[whole_set.labels[where]])
         )

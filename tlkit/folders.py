@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
@@ -13,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.functional import center_crop, resize
-from tqdm.contrib.concurrent import thread_map  # with the bar of tqdm.auto
+
+from tlkit.progress import progress
 
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}  # and all hidden names, such as .DS_Store
 SPLITS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
@@ -93,10 +95,8 @@ def decode(
             return f"{folder.files[index]} ({type(error).__name__}: {error})"
         out[index] = np.asarray(square).transpose(2, 0, 1)
 
-    results = thread_map(  # more than 4 threads would only wait for the interpreter's lock
-        read, range(len(out)), max_workers=4,
-        desc="decoding", leave=False, disable=os.environ.get("TLKIT_PROGRESS") == "off",
-    )
+    with ThreadPoolExecutor(4) as threads:  # more would only wait for the interpreter's lock
+        results = list(progress(threads.map(read, range(len(out))), "decoding", len(out)))
     unreadable = [problem for problem in results if problem]
     _refuse(root, ("unreadable", unreadable, "Delete or replace them"))
     return out

@@ -83,8 +83,10 @@ def execute(
     A dry run ends with the cell tagged `sweep`. Whatever goes wrong is told, and never raised.
     """
     notebook = load_notebook_node(str(path))
-    variables = {"TLKIT_PROGRESS": "off"} | ({"TLKIT_DRY_RUN": "1"} if dry_run else {})
+    # Bars belong on the terminal, where there is one, and never into the notebook.
+    variables = {"TLKIT_PROGRESS": os.ttyname(2) if os.isatty(2) else "off"}
     if dry_run:
+        variables["TLKIT_DRY_RUN"] = "1"
         notebook.cells = notebook.cells[: find_first_tagged_cell_index(notebook, "sweep") + 1]
     draft = output.with_name(f".{output.name}")
     nbformat.write(notebook, draft)

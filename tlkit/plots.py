@@ -18,10 +18,10 @@ from tlkit.stats import LEVEL, interval
 COLOUR = sns.color_palette("colorblind")[0]
 
 
-def show(figure: Figure, alternative: str) -> None:
+def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
     """Display a figure with its alternative text, the only way that figures are displayed."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=144, bbox_inches="tight")
+    figure.savefig(picture, format="png", dpi=dpi, bbox_inches="tight")
     plt.close(figure)
     data = base64.b64encode(picture.getvalue()).decode()
     text = html.escape(alternative)
@@ -57,8 +57,8 @@ def contact_sheet(task: Task, columns: int = 12) -> None:
         axis.set(xticks=[], yticks=[])
         sns.despine(ax=axis, left=True, bottom=True)
     figure.subplots_adjust(hspace=0.02)
-    show(figure, f"{columns} training images of each class of {task.name}: "
-                 f"{', '.join(task.classes)}.")
+    classes = ", ".join(task.classes)
+    show(figure, f"{columns} training images of each class of {task.name}: {classes}.", dpi=80)
 
 
 def accuracies(results: pd.DataFrame, title: str) -> None:
