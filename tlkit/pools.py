@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from tlkit import drawing
 from tlkit.folders import decode, scan
-from tlkit.names import check_name
+from tlkit.names import unknown
 from tlkit.paths import home, whole
 from tlkit.progress import progress
 
@@ -101,13 +101,12 @@ def _carve_test(labels: np.ndarray) -> np.ndarray:
 
 def _folder(name: str) -> Path:
     under = home() / "images"
-    if name and (under / name).is_dir():
-        return under / name
-    if name and Path(name).is_dir():
-        return Path(name).resolve()
+    for folder in (under / name, Path(name)):
+        if name and folder.is_dir():
+            return folder.resolve()
     registered = [path.name for path in under.glob("*") if path.is_dir()]
-    check_name("task (neither a drawn world nor a folder)", name, [*drawing.WORLDS, *registered])
-    raise AssertionError("unreachable")
+    remedy = f"; or put one folder per class under {under / Path(name).name}"
+    raise unknown("task", name, [*drawing.WORLDS, *registered], remedy)
 
 
 def _code_of_drawings(world: str) -> str:
