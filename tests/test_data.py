@@ -1,7 +1,6 @@
 """Tasks and pools: the right images in the right split, decoded once, never half-stored."""
 
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,14 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tlkit import data, drawing
+from tlkit import data, drawing, pools
 from tlkit.folders import BadImageFolder
 from tlkit.names import UnknownName
 from tlkit.paths import home
 from tlkit.pools import pool
 from tlkit.runs import Run
 
-pools = sys.modules["tlkit.pools"]
 CLASSES = ("ant", "bee", "cat")
 EACH = 12  # images per class: 3 for the test, 9 to train and choose on
 

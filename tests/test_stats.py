@@ -1,6 +1,5 @@
 """Intervals hold their level on simulated runs, and verdicts follow from them."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,15 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from tlkit import records
+from tlkit import judging, records
+from tlkit.judging import correct, verdicts
 from tlkit.names import UnknownName
 from tlkit.published import Claim, Comparison, claim
 from tlkit.runs import Run
 from tlkit.stats import Difference, difference, interval
 from tlkit.training import Trained
-from tlkit.judging import correct, verdicts
 
-judging = sys.modules["tlkit.judging"]  # the package's name `verdicts` is the function
 IMAGES, REPEATS = 200, 2000
 # (effect, sd of the seeds' effects, sd of the images' effects), as shares of 1
 SETTINGS = {

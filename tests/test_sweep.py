@@ -1,7 +1,6 @@
 """A sweep: one row per arm and seed, every run trained once, by however many workers."""
 
 import os
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import tlkit
-from tlkit import records
+from tlkit import judging, records, sweeping
+from tlkit.judging import correct
 from tlkit.models import build, module_states
 from tlkit.names import UnknownName
 from tlkit.paths import home
 from tlkit.records import complete, key, read, weights_path
 from tlkit.runs import Run, grid
 from tlkit.sweeping import sweep
-from tlkit.judging import correct
-
-sweeping = sys.modules["tlkit.sweeping"]  # the package's name `sweep` is the function
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +65,7 @@ def workers():
 
 
 def test_the_packages_names_are_the_functions_whatever_was_imported_before():
-    assert tlkit.sweep is sweep and tlkit.verdicts is sys.modules["tlkit.judging"].verdicts
+    assert tlkit.sweep is sweep and tlkit.verdicts is judging.verdicts
 
 
 def logits(results) -> list[np.ndarray]:
