@@ -45,6 +45,7 @@ def test_a_table_has_its_caption_and_verdicts_are_marked_for_the_report(shown):
     plots.table(pd.DataFrame({"x": [1234.56]}), "What x is", kind="verdicts")
     page, metadata = shown[0]
     assert "<caption>What x is</caption>" in page and "1,234.6" in page
+    assert page.count("<th ") == page.count('<th scope="col" ') == 1
     assert metadata == {"tlkit": "verdicts"}
 
 

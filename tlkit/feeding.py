@@ -1,7 +1,6 @@
 """What a network is fed: images, or the activations of its frozen prefix, computed once."""
 
-import os
-
+import psutil
 import torch
 from torch import nn
 
@@ -10,7 +9,7 @@ from tlkit.augmentation import augment, normalise
 from tlkit.data import Split, Task
 from tlkit.runs import Run
 
-CACHE_SHARE = 1 / 8  # of the machine's memory that one process may fill with activations
+CACHE_SHARE = 1 / 8  # of the memory that one process may fill with activations
 
 
 class Feed:
@@ -74,10 +73,16 @@ def feed(model: nn.Module, task: Task, run: Run) -> tuple[nn.Module, Feed, Feed,
     if run.augmentation == "none":
         image = Feed(task.train, model, run, None)(torch.arange(min(3, len(task.train))))[0]
         parts = prefix.split(model, image)
-        memory = CACHE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if parts and sum(map(len, splits)) * _bytes(parts[0], image[:1]) <= memory:
+        if parts and sum(map(len, splits)) * _bytes(parts[0], image[:1]) <= _room(image.device):
             frozen, network = parts
     return network, *(Feed(split, model, run, frozen) for split in splits)
+
+
+def _room(device: torch.device) -> float:
+    """Bytes that cached activations may take on the device that holds them."""
+    on_gpu = device.type == "cuda"
+    memory = torch.cuda.mem_get_info()[1] if on_gpu else psutil.virtual_memory().total
+    return CACHE_SHARE * memory
 
 
 @torch.no_grad()

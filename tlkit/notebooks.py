@@ -84,7 +84,8 @@ def execute(
     """
     notebook = load_notebook_node(str(path))
     # Bars belong on the terminal, where there is one, and never into the notebook.
-    variables = {"TLKIT_PROGRESS": os.ttyname(2) if os.isatty(2) else "off"}
+    watched = os.name == "posix" and os.isatty(2)
+    variables = {"TLKIT_PROGRESS": os.ttyname(2) if watched else "off"}
     if dry_run:
         variables["TLKIT_DRY_RUN"] = "1"
         notebook.cells = notebook.cells[: find_first_tagged_cell_index(notebook, "sweep") + 1]

@@ -40,7 +40,8 @@ def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
             {"selector": "th, td", "props": "text-align:left; vertical-align:top; padding:.3em .6em"},
         ])
     )
-    display(HTML(styler.to_html(table_attributes=f'class="{kind}"')), metadata={"tlkit": kind})
+    page = styler.to_html(table_attributes=f'class="{kind}"').replace("<th ", '<th scope="col" ')
+    display(HTML(page), metadata={"tlkit": kind})
 
 
 def contact_sheet(task: Task, columns: int = 12) -> None:
