@@ -11,7 +11,7 @@ _HOMES = {
     "execute": "training",
     "sweep": "sweeping", "read": "records",
     "difference": "stats", "interval": "stats",
-    "correct": "judging", "verdicts": "judging",
+    "compare": "judging", "correct": "judging", "verdicts": "judging",
     "start": "parameters",
 }
 _MODULES = ("plots", "published")

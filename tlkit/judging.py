@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tlkit.names import check_name
-from tlkit.published import Claim, claim
+from tlkit.published import Claim, Comparison, claim
 from tlkit.records import read
-from tlkit.stats import LEVEL, difference
+from tlkit.stats import LEVEL, Difference, difference
 
 
 def correct(results: pd.DataFrame, arm: str) -> np.ndarray:
@@ -22,6 +22,19 @@ def correct(results: pd.DataFrame, arm: str) -> np.ndarray:
     return np.stack([logits.argmax(1) == labels for logits, labels in outputs])
 
 
+def compare(results: pd.DataFrame, better: str, worse: str) -> Difference:
+    """Accuracy of one arm minus another's, paired by seed and by test image.
+
+    Raises ValueError when the two have not been trained with the same seeds.
+    """
+    arms = (better, worse)
+    outcomes = [correct(results, arm) for arm in arms]
+    seeds = {arm: sorted(set(results.loc[results["arm"] == arm, "seed"])) for arm in arms}
+    if seeds[better] != seeds[worse]:
+        raise ValueError(f"these arms are not paired; their seeds: {seeds}")
+    return difference(*outcomes)
+
+
 def verdicts(results: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
     """One row per claim: statement, published, difference (points), interval, verdict.
 
@@ -33,40 +46,35 @@ def verdicts(results: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
 
 
 def _judge(results: pd.DataFrame, asked: Claim) -> dict:
-    found = [
-        difference(correct(results, pair.better), correct(results, pair.worse))
-        for pair in asked.comparisons
-    ]
-    for pair in asked.comparisons:
-        one, two = (
-            sorted(set(results.loc[results["arm"] == arm, "seed"]))
-            for arm in (pair.better, pair.worse)
-        )
-        if one != two:
-            raise ValueError(f"{pair.better!r} and {pair.worse!r} are not paired: {one}, {two}")
-    strict = 1 - (1 - LEVEL) / len(found)
-    supported = [each.verdict(pair.at_least) for each, pair in zip(found, asked.comparisons)]
-    refuted = [each.verdict(pair.at_least, strict) for each, pair in zip(found, asked.comparisons)]
-    if "contradicted" in refuted:
+    pairs = [(each, compare(results, each.better, each.worse)) for each in asked.comparisons]
+    strict = 1 - (1 - LEVEL) / len(pairs)
+    if any(found.verdict(each.at_least, strict) == "contradicted" for each, found in pairs):
         verdict = "contradicted"
+    elif all(found.verdict(each.at_least) == "supported" for each, found in pairs):
+        verdict = "supported"
     else:
-        verdict = "supported" if set(supported) == {"supported"} else "undecided"
-    seeds = max(
-        each.seeds_to_decide(pair.at_least) for each, pair in zip(found, asked.comparisons)
-    )
-    needed = f"about {seeds:.0f} seeds" if np.isfinite(seeds) else "more test images"
-    if found[0].seeds < 2:
-        needed = "more seeds"
+        verdict = "undecided"
     return {
         "claim": asked.id,
         "statement": asked.statement,
         "published": asked.published,
-        "difference": "; ".join(
-            f"{pair.better} − {pair.worse}: {each.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
-            for each, pair in zip(found, asked.comparisons)
-            for low, high in [each.interval()]
-        ),
-        "seeds": found[0].seeds,
+        "difference": "; ".join(_words(each, found) for each, found in pairs),
+        "seeds": pairs[0][1].seeds,
         "verdict": verdict,
-        "would decide": needed if verdict == "undecided" else "",
+        "would decide": _remedy(pairs) if verdict == "undecided" else "",
     }
+
+
+def _words(asked: Comparison, found: Difference) -> str:
+    mean, low, high = (
+        f"{points:+.1f}".replace("-", "−") for points in (found.mean, *found.interval())
+    )
+    return f"{asked.better} − {asked.worse}: {mean} [{low}, {high}]"
+
+
+def _remedy(pairs: list[tuple[Comparison, Difference]]) -> str:
+    """What would decide the claim: about how many seeds in all, if seeds can."""
+    if pairs[0][1].seeds < 2:
+        return "more seeds"
+    seeds = max(found.seeds_to_decide(each.at_least) for each, found in pairs)
+    return f"about {seeds:.0f} seeds" if np.isfinite(seeds) else "more test images"
