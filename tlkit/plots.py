@@ -72,7 +72,7 @@ def accuracies(results: pd.DataFrame, title: str) -> None:
         low, high = interval(points)
         axis.plot(points, np.full(len(points), place + 0.22), "|", color="0.35", markersize=7)
         if np.isfinite(low):
-            axis.hlines(place, low, high, color=COLOUR, linewidth=2)
+            axis.hlines(place, max(low, 0), min(high, 100), color=COLOUR, linewidth=2)
         axis.plot(points.mean(), place, "o", color=COLOUR, markersize=6)
         said.append(f"{arm} {points.mean():.1f}")
     axis.set(yticks=range(len(arms)), yticklabels=arms, title=title, xlabel="test accuracy, %")
