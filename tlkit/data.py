@@ -68,7 +68,7 @@ def load(run: Run) -> Task:
         order = np.random.default_rng([run.seed, label]).permutation
         val = np.flatnonzero(mine & (whole_set.splits == "val"))
         train = order(np.flatnonzero(mine & (whole_set.splits == "train")))
-        carved = 0 if len(val) else run.val_per_class  # where there is no validation split of its own
+        carved = 0 if len(val) else run.val_per_class  # only where the data set has no val
         wanted = carved + (1 if run.train_per_class is None else run.train_per_class)
         if wanted > len(train):
             raise ValueError(

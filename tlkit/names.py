@@ -9,7 +9,7 @@ class UnknownName(ValueError):
 
 
 def unknown(kind: str, name: str, valid: Iterable[str], remedy: str = "") -> UnknownName:
-    """The error to raise: it lists the nearest valid names, then the remedy, if there is another."""
+    """The error to raise: it lists the nearest valid names, then the remedy, if there is one."""
     valid = [str(candidate) for candidate in valid]
     near = get_close_matches(str(name), valid, n=5, cutoff=0.4) or sorted(valid)[:12]
     return UnknownName(f"unknown {kind} {name!r}; nearest valid: {', '.join(near)}{remedy}")

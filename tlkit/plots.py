@@ -33,13 +33,12 @@ def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
 
 def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
     """Display a table under its caption; `kind="verdicts"` also puts it on the report's cover."""
-    styler = (
-        frame.style.hide(axis="index").format(precision=1, na_rep="–", thousands=",").set_caption(caption)
-        .set_table_styles([
-            {"selector": "caption", "props": "caption-side:top; text-align:left"},
-            {"selector": "th, td", "props": "text-align:left; vertical-align:top; padding:.3em .6em"},
-        ])
-    )
+    cells = "text-align:left; vertical-align:top; padding:.3em .6em"
+    styler = frame.style.hide(axis="index").set_caption(caption).set_table_styles([
+        {"selector": "caption", "props": "caption-side:top; text-align:left"},
+        {"selector": "th, td", "props": cells},
+    ])
+    styler.format(precision=1, na_rep="–", thousands=",")
     page = styler.to_html(table_attributes=f'class="{kind}"').replace("<th ", '<th scope="col" ')
     display(HTML(page), metadata={"tlkit": kind})
 

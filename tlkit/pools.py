@@ -15,7 +15,10 @@ from tlkit.names import unknown
 from tlkit.paths import home, whole
 from tlkit.progress import progress
 
-DRAWN_PER_CLASS = {"drawn_source": {"train": 400, "test": 50}, "drawn8": {"train": 300, "test": 150}}
+DRAWN_PER_CLASS = {
+    "drawn_source": {"train": 400, "test": 50},
+    "drawn8": {"train": 300, "test": 150},
+}
 TEST_SHARE = 0.3  # of each class of a folder without a split of its own
 
 

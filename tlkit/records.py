@@ -21,7 +21,8 @@ from tlkit.training import Trained, accuracy, execute
 from tlkit.xception import WEIGHTS
 
 TRAINING_CODE = (
-    "augmentation", "data", "feeding", "models", "prefix", "records", "runs", "training", "xception",
+    "augmentation", "data", "feeding", "models", "prefix", "records", "runs", "training",
+    "xception",
 )
 # Of the code as imported, not as it lies on disk when a key is asked for.
 CODE = sha256("".join(

@@ -70,8 +70,8 @@ def _row(run: Run, record: Record) -> dict:
 def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
     """Build every arm and train it for two steps: does it run, and how long would the whole take?
 
-    Prints and returns the table. Columns: arm, parameters, trainable, train_loss, seconds (of the two steps), hours (of one
-    whole run at that pace, without what a cached prefix saves).
+    Prints and returns the table. Columns: arm, parameters, trainable, train_loss, seconds (of the
+    two steps), hours (of one whole run at that pace, without what a cached prefix saves).
     """
     rows = []
     for arm, run in progress(list(arms.items()), "two steps of each arm"):

@@ -1,6 +1,5 @@
 """A small Xception for 32 to 128 pixels, registered with timm like any other model."""
 
-import torch
 from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.xception import Block, SeparableConv2d, Xception
