@@ -15,7 +15,7 @@ from papermill.iorw import load_notebook_node
 from papermill.utils import find_first_tagged_cell_index
 from traitlets.config import Config
 
-from tlkit.names import UnknownName, check_name
+from tlkit.names import UnknownName, check_name, unknown
 from tlkit.parameters import check, declared
 from tlkit.paths import ROOT
 
@@ -42,7 +42,7 @@ def find(wanted: str) -> Path:
     names = [path.stem for path in available()]
     matches = [wanted] if wanted in names else [name for name in names if name.startswith(wanted)]
     if not matches:
-        check_name("notebook", wanted, names)
+        raise unknown("notebook", wanted, names)
     if len(matches) > 1:
         raise UnknownName(f"notebook {wanted!r} is not unique: {', '.join(matches)}")
     return FOLDER / f"{matches[0]}.ipynb"
