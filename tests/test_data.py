@@ -304,6 +304,7 @@ def test_a_changed_folder_leads_to_a_new_pool(folder, change):
         file.unlink()
     else:
         file.rename(file.with_name("99.png"))
+    pools.look_again()
     after = pool(folder, 32)
     assert after.digest != before.digest
     expected = {"add": 1, "delete": -1}.get(change, 0)
@@ -320,6 +321,7 @@ def test_the_digest_is_of_the_content_not_of_the_place(tmp_path, folder):
     pixels = np.asarray(Image.open(file)).copy()
     pixels[31, 31, 2] ^= 1  # the lowest bit of one channel of one pixel
     Image.fromarray(pixels).save(file)
+    pools.look_again()
     assert pool(str(copy), 32).digest != original.digest
 
 

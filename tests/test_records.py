@@ -20,6 +20,7 @@ from tlkit import records
 from tlkit.data import load
 from tlkit.models import build, module_states
 from tlkit.paths import home
+from tlkit.pools import look_again
 from tlkit.records import complete, initial_weights, key, read, weights_path
 from tlkit.runs import Run
 
@@ -100,7 +101,7 @@ def test_every_field_changes_the_key(run, tmp_path):
         "init": replace(run, seed=9), "transferred": 1, "frozen": 1, "frozen_bn": "drift",
         "size": 33, "train_per_class": 5, "val_per_class": 1, "augmentation": "crop",
         "epochs": 2, "batch_size": 9, "optimizer": "adamw", "lr": 0.02, "weight_decay": 1e-3,
-        "val_every": 1, "seed": 1,
+        "val_every": 1, "seed": 1, "half": "first",
     }
     assert set(others) == {field.name for field in fields(Run)}, "a field without a test"
     keys = [key(run)] + [key(replace(run, **{name: value})) for name, value in others.items()]
@@ -128,6 +129,7 @@ def test_where_the_images_lie_does_not_change_the_key_but_what_they_show_does(ru
     pixels = np.asarray(Image.open(file)).copy()
     pixels[3, 4, 1] ^= 1
     Image.fromarray(pixels).save(file)
+    look_again()
     assert key(moved) != key(run)
 
 

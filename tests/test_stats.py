@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from tlkit import judging, records
-from tlkit.judging import correct, verdicts
+from tlkit.judging import scores, verdicts
 from tlkit.names import UnknownName
 from tlkit.published import Claim, Comparison, claim
 from tlkit.runs import Run
@@ -233,7 +233,7 @@ def results(tmp_path, monkeypatch):
                 run_key = f"{arm}-{seed}"
                 records._write(
                     run_key, Run(seed=seed), ("ant", "bee", "cat"),
-                    Trained(history, logits, labels, {}, 1, 1, 0.1), keep_weights=False,
+                    Trained(history, labels > 0, logits, labels, {}, 1, 1, 0.1), keep_weights=False,
                 )
                 rows.append({"arm": arm, "seed": seed, "key": run_key})
         return pd.DataFrame(rows)
@@ -255,10 +255,10 @@ def ledger(monkeypatch):
     return put
 
 
-def test_correct_is_which_images_an_arm_got_right(results):
+def test_scores_are_which_images_an_arm_got_right(results):
     table = results({"a": 60.0, "b": 80.0}, seeds=[3, 1])
-    right = correct(table, "b")
-    assert right.dtype == bool and right.shape == (2, 400)
+    right = scores(table, "b")
+    assert right.shape == (2, 400)
     for row, seed in zip(right, (1, 3)):  # by seed, in whatever order the table has them
         logits, labels = records.read(f"b-{seed}").test_outputs()
         assert np.array_equal(row, [each.argmax() == label for each, label in zip(logits, labels)])
@@ -294,7 +294,7 @@ def test_each_comparison_is_shown_with_its_interval(results, ledger):
     ledger(C0=[("high", "low", 0), ("low", "high", 0)])
     shown = verdicts(table, ["C0"])["difference"][0].split("; ")
     assert [text.split(":")[0] for text in shown] == ["high − low", "low − high"]
-    found = difference(correct(table, "high"), correct(table, "low"))
+    found = difference(scores(table, "high"), scores(table, "low"))
     low, high = found.interval()
     assert f"{found.mean:+.1f}" in shown[0] and f"{low:+.1f}" in shown[0]
     assert f"{high:+.1f}" in shown[0]
@@ -340,7 +340,7 @@ def test_unknown_claims_and_arms_are_named(results, ledger):
     with pytest.raises(UnknownName, match="'all'"):
         verdicts(table, ["C2.6"])
     with pytest.raises(UnknownName, match="'entri'.*entry"):
-        correct(table, "entri")
+        scores(table, "entri")
 
 
 def test_of_a_claim_of_four_true_comparisons_either_verdict_is_rarely_wrong(ledger, monkeypatch):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import tlkit
 from tlkit import judging, records, sweeping
-from tlkit.judging import correct
+from tlkit.judging import scores
 from tlkit.models import build, module_states
 from tlkit.names import UnknownName
 from tlkit.paths import home
@@ -173,16 +173,20 @@ def test_runs_of_another_process_are_left_for_last_and_waited_for(run, monkeypat
 
 
 def test_a_chain_of_init_runs_is_trained_once_from_its_beginning(run, trained):
-    first = replace(run, seed=7)
-    second = replace(run, init=first, task=f"{run.task}[ant,other]", frozen="all")
-    third = replace(run, init=second, frozen="all")
+    def chain(seed):
+        first = replace(run, seed=seed)
+        second = replace(first, init=first, task=f"{run.task}[ant,other]", frozen="all")
+        return first, second, replace(first, init=second, frozen="all")
+
+    _, second, third = chain(7)  # each seed of the sweep has a chain of its own
     results = sweep({"third": third, "second": second}, seeds=range(2))
-    assert trained[0] == first and trained.count(first) == 1
-    assert len(trained) == len(set(trained)) == 1 + 2 + 2  # `second` itself has seed 0
-    assert set(trained[1:]) == {replace(arm, seed=s) for arm in (second, third) for s in (0, 1)}
-    assert trained.index(second) < trained.index(third)
+    assert len(trained) == len(set(trained)) == 2 * 3
+    assert set(trained) == {*chain(0), *chain(1)}
+    for seed in (0, 1):
+        assert sorted(chain(seed), key=trained.index) == list(chain(seed))
     assert len(results) == 4
 
+    first, second, third = chain(0)
     kept = [load_file(weights_path(key(each))) for each in (first, second)]
     body = [name for names in module_states(build(run.model, 3)).values() for name in names]
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in body)  # frozen all along
@@ -216,7 +220,7 @@ def test_a_mistake_in_one_arm_is_told(run):
 def test_an_arm_that_is_not_there_names_those_that_are(run):
     results = sweep({"none": run}, seeds=[0])
     with pytest.raises(UnknownName, match="'non'.*none"):
-        correct(results, "non")
+        scores(results, "non")
 
 
 # trials
@@ -265,7 +269,7 @@ def test_a_dry_run_of_a_chain_tries_all_of_it_and_writes_no_record(run, monkeypa
 def test_two_workers_give_bit_for_bit_what_one_gives(
     run, tmp_path, monkeypatch, trained, workers
 ):
-    source = replace(run, seed=9)
+    source = replace(run, lr=0.05)
     arms = {"plain": run, "target": replace(run, init=source, frozen=1, augmentation="colour")}
     here = sweep(arms, seeds=range(2))
     ours = logits(here)
@@ -273,8 +277,8 @@ def test_two_workers_give_bit_for_bit_what_one_gives(
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     del trained[:]
     there = sweep(arms, seeds=range(2))
-    assert trained == [source]  # one run alone needs no workers; they have trained the others
-    assert len(stored()) == 6  # five records, weights of one
+    assert trained == []  # the workers have trained them all
+    assert len(stored()) == 8  # six records, weights of two
     assert here.drop(columns="seconds").equals(there.drop(columns="seconds"))
     assert all(np.array_equal(one, two) for one, two in zip(ours, logits(there)))
 
@@ -285,4 +289,4 @@ def test_workers_follow_when_the_home_changes(run, tmp_path, monkeypatch, worker
         monkeypatch.setenv("TLKIT_HOME", str(tmp_path / name))
         results = sweep({"a": run}, seeds=range(2))
         assert sorted(results["key"]) == stored()
-        assert correct(results, "a").shape == (2, 9)
+        assert scores(results, "a").shape == (2, 9)

@@ -178,7 +178,10 @@ def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(
 def test_history_has_every_epoch_and_validates_when_asked(val_every, validated, task):
     trained = execute(replace(BASE, epochs=5, val_every=val_every), task, None)
     assert [entry["epoch"] for entry in trained.history] == [1, 2, 3, 4, 5]
-    assert [e["epoch"] for e in trained.history if "val_accuracy" in e] == validated
+    entries = [e for e in trained.history if "val_accuracy" in e]
+    assert [e["epoch"] for e in entries] == validated
+    assert trained.val_correct.shape == (len(validated), len(task.val))
+    assert trained.val_correct.double().mean(1).tolist() == [e["val_accuracy"] for e in entries]
     assert all(math.isfinite(entry["train_loss"]) for entry in trained.history)
 
 
@@ -189,13 +192,14 @@ def test_the_first_train_loss_is_that_of_the_untrained_model(task):
     model = models.build(run.model, 3)
     naive = copy.deepcopy(model).train()
     train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
-    (entry,) = fit(model, train, val, run)
+    (entry,), val_correct = fit(model, train, val, run)
     losses = [
         F.cross_entropy(naive(*train(torch.tensor(rows))), task.train.labels[rows]).item()
         for rows in list(train.asked)
     ]
     assert entry["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert entry["val_accuracy"] == accuracy(predict(naive, val, 8), task.val.labels)
+    assert entry["val_accuracy"] == val_correct.double().mean(1).item()
 
 
 def test_validating_more_often_changes_no_weight(task):
@@ -420,9 +424,9 @@ def test_test_images_are_used_once_and_after_training(changes, task, weights, mo
         return images(self, rows)
 
     def spy_fit(*values):
-        history = fit(*values)
+        fitted = fit(*values)
         events.append("trained")
-        return history
+        return fitted
 
     monkeypatch.setattr(Split, "images", spy_images)
     monkeypatch.setattr(training, "fit", spy_fit)

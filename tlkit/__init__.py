@@ -10,8 +10,8 @@ _HOMES = {
     "transfer": "models",
     "execute": "training",
     "sweep": "sweeping", "read": "records",
-    "difference": "stats", "interval": "stats",
-    "compare": "judging", "correct": "judging", "verdicts": "judging",
+    "difference": "stats", "interval": "stats", "power": "stats",
+    "compare": "judging", "measure": "judging", "scores": "judging", "verdicts": "judging",
     "start": "parameters",
 }
 _MODULES = ("plots", "published")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tlkit.names import check_name
-from tlkit.pools import pool
+from tlkit.pools import look_again, pool
 from tlkit.runs import Run
 
 
@@ -59,6 +59,7 @@ def load(run: Run) -> Task:
     Raises `UnknownName` for an unknown task or class, `BadImageFolder` for a folder that cannot
     be trusted, ValueError when a class has too few images.
     """
+    look_again()
     name, kept = parse(run.task)
     whole_set = pool(name, run.size)
     merged, classes = _merge(whole_set.classes, kept)
@@ -67,13 +68,14 @@ def load(run: Run) -> Task:
         mine = whole_set.labels == label
         order = np.random.default_rng([run.seed, label]).permutation
         val = np.flatnonzero(mine & (whole_set.splits == "val"))
-        train = order(np.flatnonzero(mine & (whole_set.splits == "train")))
+        train = order(_half(np.flatnonzero(mine & (whole_set.splits == "train")), run.half))
         carved = 0 if len(val) else run.val_per_class  # only where the data set has no val
         wanted = carved + (1 if run.train_per_class is None else run.train_per_class)
         if wanted > len(train):
             raise ValueError(
                 f"class {whole_set.classes[label]!r} of {run.task!r} has {len(train)} training "
-                f"images, {wanted} are asked for; lower train_per_class or val_per_class"
+                f"images (half: {run.half}), {wanted} are asked for; lower train_per_class or "
+                "val_per_class"
             )
         if carved:
             val, train = train[:carved], train[carved:]
@@ -87,6 +89,14 @@ def load(run: Run) -> Task:
         )
         for split, where in found.items()
     })
+
+
+def _half(places: np.ndarray, half: str) -> np.ndarray:
+    """The first or the second half of the training images of a class, the same for every seed."""
+    if half == "both":
+        return places
+    first, second = np.array_split(np.random.default_rng(2022).permutation(places), 2)
+    return np.sort(first if half == "first" else second)
 
 
 def parse(task: str) -> tuple[str, tuple[str, ...]]:

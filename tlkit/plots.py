@@ -85,3 +85,31 @@ def accuracies(results: pd.DataFrame, title: str) -> None:
     )
     show(figure, f"{title}. Mean test accuracy in %: {'; '.join(said)}.")
 
+
+def curves(frame: pd.DataFrame, x: str, y: str, by: str, title: str, log: bool = False) -> None:
+    """Mean of `y` over seeds along `x`, a line for each value of `by`, with intervals.
+
+    `frame` has a row per run and place on the line, and a column `seed`. Prints its own caption.
+    """
+    seeds = frame.groupby([by, x], sort=False)["seed"].nunique().min()
+    figure, axis = plt.subplots(figsize=(7.5, 4))
+    sns.lineplot(
+        frame, x=x, y=y, hue=by, style=by, markers=True, palette="colorblind", ax=axis,
+        errorbar=interval if seeds > 1 else None, err_style="bars", err_kws={"capsize": 3},
+    )
+    if log:
+        axis.set_xscale("log")
+    axis.set_title(title)
+    axis.grid(axis="y", color="0.9")
+    axis.legend(frameon=False)
+    sns.despine(ax=axis)
+    axis.annotate(
+        f"markers and bars: mean of {seeds} seeds, {LEVEL:.0%} t interval for it at each place",
+        (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+    )
+    means = frame.groupby([by, x], sort=False)[y].mean().unstack(x)
+    said = [
+        f"{line}: " + ", ".join(f"{place:g} {value:.1f}" for place, value in row.dropna().items())
+        for line, row in means.iterrows()
+    ]
+    show(figure, f"{title}. Mean {y} by {x}; {'; '.join(said)}.")

@@ -1,8 +1,10 @@
 """All images of a data set at one size: drawn or decoded once, then mapped into memory."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -119,8 +121,14 @@ def _code_of_drawings(world: str) -> str:
     return sha256(f"{counts}{code}".encode()).hexdigest()[:12]
 
 
+@cache  # a look at thousands of files takes a while, and every run of a sweep asks
 def _files_in(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stamps = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
-              for path in files]
-    return sha256(json.dumps([str(folder), stamps]).encode()).hexdigest()[:12]
+    paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
+    found = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+    stamps = [(path, status.st_size, status.st_mtime_ns) for path, status in found]
+    return sha256(json.dumps(stamps).encode()).hexdigest()[:12]
+
+
+def look_again() -> None:
+    """Let the next `pool` notice what has changed in image folders meanwhile."""
+    _files_in.cache_clear()

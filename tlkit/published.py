@@ -18,11 +18,13 @@ def table(name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of `better` minus accuracy of `worse` is at least `at_least` points."""
+    """The metric of the arm `better` minus that of `worse` is at least `at_least` points."""
 
     better: str
     worse: str
     at_least: float
+    metric: str = "accuracy"  # one that `metrics.contributions` knows
+    worse_metric: str = ""  # where it is another one
 
 
 @dataclass(frozen=True)

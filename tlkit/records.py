@@ -50,6 +50,10 @@ class Record:
         with np.load(_folder(self.key) / "test.npz") as stored:
             return stored["logits"], stored["labels"]
 
+    def val_correct(self) -> np.ndarray:
+        """Which validation images were right at each validation: bool [validations, n]."""
+        return np.load(_folder(self.key) / "val.npy")
+
 
 def key(run: Run) -> str:
     """Digest of the recipe, the images, the weights it starts from and the training code.
@@ -145,5 +149,6 @@ def _write(
     }
     with whole(_folder(run_key)) as partial:
         np.savez(partial / "test.npz", logits=trained.test_logits, labels=trained.test_labels)
+        np.save(partial / "val.npy", trained.val_correct)
         (partial / "record.json").write_text(json.dumps(content, indent=1))
 

@@ -7,6 +7,7 @@ from typing import Any
 from tlkit.names import check_name
 
 AUGMENTATIONS = ("none", "crop", "colour")
+HALVES = ("both", "first", "second")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Run:
     size: int = 48  # pixels, height and width
     train_per_class: int | None = 50  # None: all that validation leaves
     val_per_class: int = 20  # carved from the training images
+    half: str = "both"  # of the training images: runs on "first" and "second" share none
     augmentation: str = "none"  # one of AUGMENTATIONS
     epochs: int = 20
     batch_size: int = 32
@@ -42,6 +44,7 @@ class Run:
     def __post_init__(self) -> None:
         check_name("frozen_bn", self.frozen_bn, ("eval", "drift"))
         check_name("augmentation", self.augmentation, AUGMENTATIONS)
+        check_name("half", self.half, HALVES)
         if not isinstance(self.init, (str, Run)):
             raise ValueError(f"Run.init must be a word, a path as text or a Run: {self.init!r}")
         for name in ("size", "epochs", "batch_size", "lr"):

@@ -7,11 +7,14 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95  # of every interval that is shown
+CLAIMS = 43  # in the ledgers of the five studies
+# Bonferroni: each verdict is wrong with (1 - LEVEL) / CLAIMS at most, any of them with 1 - LEVEL.
+FAMILY_LEVEL = 1 - 2 * (1 - LEVEL) / CLAIMS
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Accuracy of one arm minus another's, in points, and where its variance comes from."""
+    """A metric of one arm minus another's, in points, and where its variance comes from."""
 
     mean: float
     by_seed: float  # variance of the mean through the seeds, points squared
@@ -32,9 +35,12 @@ class Difference:
 
     def _half_width(self, level: float, seeds: int | np.ndarray) -> float | np.ndarray:
         """What it would be with `seeds` seeds of the same variance."""
-        t_seeds, t_images = (stats.t.ppf((1 + level) / 2, n - 1) for n in (seeds, self.images))
-        by_seed = self.by_seed * self.seeds / seeds
-        return np.sqrt(t_seeds**2 * by_seed + t_images**2 * self.by_image)
+        t_seeds = stats.t.ppf((1 + level) / 2, seeds - 1)
+        by_seed = t_seeds**2 * self.by_seed * self.seeds / seeds
+        if self.images == 1:
+            return np.sqrt(by_seed)
+        t_images = stats.t.ppf((1 + level) / 2, self.images - 1)
+        return np.sqrt(by_seed + t_images**2 * self.by_image)
 
     def verdict(self, at_least: float, level: float = LEVEL) -> str:
         """Is the true difference `at_least` so many points?
@@ -45,6 +51,11 @@ class Difference:
         if low >= at_least:
             return "supported"
         return "contradicted" if high < at_least else "undecided"
+
+    def clearance(self, at_least: float) -> float:
+        """How far above `at_least` the mean lies, in half-widths: 1 is just supported."""
+        low, high = self.interval()
+        return (self.mean - at_least) / (high - self.mean) if np.isfinite(low) else 0.0
 
     def seeds_to_decide(self, at_least: float) -> float:
         """About how many seeds in all would decide if mean and variances stayed as they are.
@@ -57,23 +68,41 @@ class Difference:
 
 
 def difference(better: np.ndarray, worse: np.ndarray) -> Difference:
-    """Paired difference of two arms, from what each got right: bool [seeds, images].
+    """Paired difference of two arms, from what each image adds to their metric: [seeds, images].
+
+    For accuracy that is whether it was right (bool). One image stands for a number per seed.
 
     Two samples are averaged over: seeds (training images, order, new weights) and the test
     images, which all seeds share: a crossed two-way layout (Owen 2007, "The pigeonhole
     bootstrap"). The residual is counted with the seeds only, and the images count at least as if
     they differed in one of them, since none found wrong does not mean that none ever will be.
+    Raises ValueError for arms of different shape.
     """
     if better.shape != worse.shape:
         raise ValueError(f"arms are not paired: [seeds, images] {better.shape}, {worse.shape}")
-    points = 100 * (better.astype(float) - worse.astype(float))
+    better, worse = 100.0 * better, 100.0 * worse
+    points = better - worse
     seeds, images = points.shape
     if seeds < 2:
         return Difference(points.mean(), np.inf, np.inf, seeds, images)
+    by_seed = points.mean(1).var(ddof=1) / seeds
+    if images == 1:
+        return Difference(points.mean(), by_seed, 0.0, seeds, images)
     rows, columns = points.mean(1, keepdims=True), points.mean(0, keepdims=True)
     residual = ((points - rows - columns + points.mean()) ** 2).sum() / (seeds - 1) / (images - 1)
-    by_image = max(columns.var(ddof=1) - residual / seeds, 100**2 / images) / images
-    return Difference(points.mean(), rows.var(ddof=1) / seeds, by_image, seeds, images)
+    one = max(100, np.ptp([better, worse]))  # the most that one image can change
+    by_image = max(columns.var(ddof=1) - residual / seeds, one**2 / images) / images
+    return Difference(points.mean(), by_seed, by_image, seeds, images)
+
+
+def power(effect: float, deviation: float, seeds: np.ndarray | int) -> np.ndarray | float:
+    """Chance that `seeds` paired seeds show a true `effect` to be above 0, 0 … 1.
+
+    `deviation` is the standard deviation of the paired difference over seeds, in the unit of the
+    effect. Power of the t test behind `verdict` (noncentral t), the test images held fixed.
+    """
+    critical = stats.t.ppf((1 + LEVEL) / 2, np.asarray(seeds) - 1)
+    return stats.nct.sf(critical, np.asarray(seeds) - 1, effect * np.sqrt(seeds) / deviation)
 
 
 def interval(values: pd.Series) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 
 from tlkit.data import load
 from tlkit.paths import home
+from tlkit.pools import look_again
 from tlkit.progress import progress
 from tlkit.records import Record, complete, initial_weights, key, read
 from tlkit.runs import Run
@@ -19,7 +20,8 @@ from tlkit.training import Trained, execute
 def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFrame:
     """Train each arm with each seed, unless its record is there, and return a row per run.
 
-    The arms are paired: a seed chooses the same images, order and new head for all of them.
+    The arms are paired: a seed chooses the same images, order and new head for all of them, and
+    a run that another starts from is trained afresh with every seed.
     Columns: `arm`, every field of `Run`, accuracy and val_accuracy (0 … 1), parameters,
     trainable, seconds, key. Runs go to as many processes as there are cores, or to one where
     there is a GPU; inside `joblib.parallel_config` to the cluster that it names. After an
@@ -28,13 +30,19 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
     """
     if os.environ.get("TLKIT_DRY_RUN"):
         return dry_run(arms)
-    runs = [(arm, replace(run, seed=int(seed))) for arm, run in arms.items() for seed in seeds]
+    runs = [(arm, _seeded(run, int(seed))) for arm, run in arms.items() for seed in seeds]
     records = train([run for _, run in runs])
     return pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
 
 
+def _seeded(run: Run, seed: int) -> Run:
+    init = _seeded(run.init, seed) if isinstance(run.init, Run) else run.init
+    return replace(run, seed=seed, init=init)
+
+
 def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     """The records of `runs`; those that others start from are trained first, with weights kept."""
+    look_again()
     wanted = list(dict.fromkeys(runs))
     sources = [run.init for run in wanted if isinstance(run.init, Run)]
     if sources:
@@ -73,9 +81,9 @@ def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
     Prints and returns the table. Columns: arm, parameters, trainable, train_loss, seconds (of the
     two steps), hours (of one whole run at that pace, without what a cached prefix saves).
     """
-    rows = []
+    rows, sources = [], {}
     for arm, run in progress(list(arms.items()), "two steps of each arm"):
-        tried = _two_steps(run)
+        tried = _two_steps(run, sources)
         steps = run.epochs * max(1, len(load(run).train) // run.batch_size)
         rows.append({
             "arm": arm, "parameters": tried.parameters, "trainable": tried.trainable,
@@ -87,9 +95,12 @@ def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
     return found
 
 
-def _two_steps(run: Run) -> Trained:
+def _two_steps(run: Run, sources: dict[Run, dict[str, torch.Tensor]]) -> Trained:
+    """`sources` keeps the weights of runs that several arms start from."""
     if isinstance(run.init, Run):
-        weights = _two_steps(run.init).weights
+        if run.init not in sources:
+            sources[run.init] = _two_steps(run.init, sources).weights
+        weights = sources[run.init]
     else:
         weights = initial_weights(run)
     return execute(replace(run, epochs=1), load(run).trial(2 * run.batch_size), weights)

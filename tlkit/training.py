@@ -22,6 +22,7 @@ class Trained:
     """What a run leaves behind."""
 
     history: list[dict]  # per epoch: epoch, train_loss, and val_accuracy where validated
+    val_correct: torch.Tensor  # bool [validations, n]
     test_logits: torch.Tensor  # float32 [n, classes]
     test_labels: torch.Tensor  # int64 [n]
     weights: dict[str, torch.Tensor]
@@ -48,18 +49,23 @@ def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) ->
 
     start = time.perf_counter()
     network, train, val, test = feed(model, task, run)
-    history = fit(network, train, val, run)
+    history, val_correct = fit(network, train, val, run)
     seconds = time.perf_counter() - start
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return Trained(
-        history, predict(network, test, run.batch_size).cpu(), task.test.labels,
+        history, val_correct, predict(network, test, run.batch_size).cpu(), task.test.labels,
         {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
         sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained), seconds,
     )
 
 
-def fit(network: nn.Module, train: Feed, val: Feed, run: Run) -> list[dict]:
-    """Train `network` in place; the last incomplete batch of an epoch is left out."""
+def fit(
+    network: nn.Module, train: Feed, val: Feed, run: Run
+) -> tuple[list[dict], torch.Tensor]:
+    """Train `network` in place; the last incomplete batch of an epoch is left out.
+
+    Returns the history and which validation images were right, bool [validations, n].
+    """
     generator = torch.Generator().manual_seed(run.seed)
     steps = max(1, len(train) // run.batch_size)
     optimizer = create_optimizer_v2(
@@ -69,7 +75,7 @@ def fit(network: nn.Module, train: Feed, val: Feed, run: Run) -> list[dict]:
         optimizer, t_initial=run.epochs * steps, warmup_t=run.epochs * steps // 20,
         t_in_epochs=False,
     )
-    history = []
+    history, val_correct = [], []
     for epoch in progress(range(run.epochs), "epochs"):
         network.train()
         total_loss = 0.0
@@ -87,7 +93,8 @@ def fit(network: nn.Module, train: Feed, val: Feed, run: Run) -> list[dict]:
         if last or run.val_every and (epoch + 1) % run.val_every == 0:
             logits = predict(network, val, run.batch_size)
             history[-1]["val_accuracy"] = accuracy(logits, val.labels)
-    return history
+            val_correct.append((logits.argmax(1) == val.labels).cpu())
+    return history, torch.stack(val_correct)
 
 
 @torch.inference_mode()
