@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tlkit import cli, notebooks
+from tlkit.auditing import audit
 
 PROFILE = 'profile = "lab"'
 VERDICT = """from IPython.display import HTML, display
@@ -161,6 +162,16 @@ def test_notebooks_are_found_by_number_name_and_beginning(folder):
     for wanted in ("11_freezing", "notebooks/11_freezing.ipynb"):
         assert notebooks.find(wanted) == folder / "11_freezing.ipynb"
     assert notebooks.find("10") == notebooks.find("10_pl") == folder / "10_plain.ipynb"
+
+
+def test_audit_prints_every_finding_within_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "70")
+    assert cli.main(["audit"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("IMPOSSIBLE") and max(map(len, told.splitlines())) <= 70
+    words = " ".join(told.split())
+    for row in audit().itertuples():
+        assert f"{row.where}: {row.published} {row.finding} [{row.check}]" in words
 
 
 def test_help_loads_nothing_heavy():

@@ -79,6 +79,48 @@ def test_reyes2022_table2_is_the_posters():
     pd.testing.assert_frame_equal(table("reyes2022_table2"), expected, check_dtype=False)
 
 
+POSTER = {  # cells as printed, in the poster's order, which the file keeps
+    "reyes2022_table1": (
+        "init lr accuracy loss",
+        "random 0.01 137.8 207.54 | pretrained 0.01 99.71 1.3 | random 0.001 88.91 275.59 |"
+        "pretrained 0.001 99.95 0.61 | random 0.0001 87.6 37.87 | pretrained 0.0001 99.71 0.61",
+    ),
+    "reyes2022_table3": (
+        "target accuracy loss",
+        "8_classes 82.1 69.8 | person/other 98 7.8 | cat/dog 64.9 63.4",
+    ),
+    "reyes2022_table4": (
+        "source target accuracy loss",
+        "person/other 8_classes 41.8 148.9 | cat/dog 8_classes 35.4 176.9 |"
+        "8_classes person/other 97 7 | 8_classes cat/dog 77.9 49.4",
+    ),
+    "reyes2022_table5": (
+        "class f1",
+        "airplane 0.11 | car 0.29 | cat 0.01 | dog 0.09 | flower 0.21 | fruit 0.51 |"
+        "motorbike 0.47 | person 0.98",
+    ),
+    "reyes2022_classes": (
+        "class images",
+        "airplane 727 | car 968 | cat 885 | dog 702 | flower 843 | fruit 1000 |"
+        "motorbike 788 | person 986",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POSTER)
+def test_the_other_tables_are_the_posters_cell_by_cell(name):
+    header, cells = POSTER[name]
+    expected = [[cell.replace("_", " ") for cell in row.split()] for row in cells.split("|")]
+    printed = table(name, printed=True)
+    assert list(printed.columns) == header.split()
+    assert printed.to_numpy().tolist() == expected
+    assert list(table(name).columns) == header.split()
+
+
+def test_the_classes_are_natural_images():
+    assert table("reyes2022_classes")["images"].sum() == 6899
+
+
 def test_unknown_table_names_the_nearest():
     with pytest.raises(UnknownName, match="'reyes2022_tabel2'.*reyes2022_table2"):
         table("reyes2022_tabel2")

@@ -12,6 +12,7 @@ _HOMES = {
     "sweep": "sweeping", "read": "records",
     "difference": "stats", "interval": "stats", "power": "stats",
     "compare": "judging", "measure": "judging", "scores": "judging", "verdicts": "judging",
+    "audit": "auditing",
     "start": "parameters",
 }
 _MODULES = ("plots", "published")

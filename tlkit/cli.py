@@ -1,9 +1,12 @@
-"""The command `tlkit`: run the notebooks headlessly and report, or pretrain the source weights."""
+"""The command `tlkit`: run the notebooks and report, audit a study, or pretrain the weights."""
 
 import argparse
 import ast
 import sys
+import textwrap
 from collections.abc import Sequence
+from functools import partial
+from shutil import get_terminal_size
 
 from tlkit.names import check_name
 from tlkit.parameters import PROFILES
@@ -21,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         pretrain()
         return 0
+    if chosen.command == "audit":
+        return show_audit()
     try:
         return run(chosen.notebooks, chosen.profile, dict(chosen.parameters), chosen.dry_run)
     except KeyboardInterrupt:
@@ -32,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("pretrain", help="train the source weights of the small Xception anew")
+    commands.add_parser("audit", help="check the published numbers of reyes2022")
     run_command = commands.add_parser(
         "run",
         help="run notebooks headlessly and write an HTML report",
@@ -52,6 +58,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--dry-run", action="store_true", help="only build every arm and take two steps")
     return parser
+
+
+def show_audit() -> int:
+    """Print every finding, the gravest first, wrapped to the terminal."""
+    from tlkit.auditing import audit
+
+    wrap = partial(textwrap.fill, width=min(get_terminal_size().columns, 100))
+    for kind, found in audit().groupby("kind", sort=False):
+        print(f"{kind.upper()} ({len(found)})\n")
+        for row in found.itertuples():
+            print(wrap(f"{row.where}: {row.published}", subsequent_indent="  "))
+            told = f"{row.finding} [{row.check}]"
+            print(wrap(told, initial_indent="  ", subsequent_indent="  "), end="\n\n")
+    return 0
 
 
 def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool) -> int:

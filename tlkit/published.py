@@ -9,11 +9,15 @@ from tlkit.names import check_name
 from tlkit.paths import SHIPPED
 
 
-def table(name: str) -> pd.DataFrame:
-    """A published table such as "reyes2022_table2"; its source and units head the file."""
+def table(name: str, printed: bool = False) -> pd.DataFrame:
+    """A published table such as "reyes2022_table2"; its source and units head the file.
+
+    `printed` gives each cell as its text: `checks.grim` needs to know 98 from 98.0.
+    """
     folder = SHIPPED / "published"
     check_name("published table", name, [path.stem for path in folder.glob("*.csv")])
-    return pd.read_csv(folder / f"{name}.csv", comment="#", dtype={"setting": str})
+    types = str if printed else {"setting": str}
+    return pd.read_csv(folder / f"{name}.csv", comment="#", dtype=types)
 
 
 @dataclass(frozen=True)
