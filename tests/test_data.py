@@ -192,6 +192,107 @@ def test_fewer_than_two_classes_are_refused(folder, kept):
         load(f"{folder}[{kept}]", 32, 4, 2, 0)
 
 
+# halves
+
+
+def half_of(task: str, half: str, val_per_class: int = 1, seed: int = 0, **changes):
+    """All that a half has to train and validate on, unless `changes` say otherwise."""
+    return data.load(Run(**{
+        "task": task, "size": 32, "train_per_class": None, "val_per_class": val_per_class,
+        "seed": seed, "half": half, **changes,
+    }))
+
+
+def seen(task) -> set[int]:
+    """Places of the images to train and to validate on."""
+    return {*task.train.places, *task.val.places}
+
+
+@pytest.mark.parametrize("each", [12, 13, 14, 15, 16])
+def test_halves_share_nothing_and_together_are_all_training_images(tmp_path, each):
+    uneven = str(paint(tmp_path / "uneven", {"ant": each, "bee": 25, "cat": 8}))
+    first, second = half_of(uneven, "first"), half_of(uneven, "second")
+    both = half_of(uneven, "both")
+    assert not seen(first) & seen(second)
+    assert seen(first) | seen(second) == seen(both)
+    assert not seen(both) & {*both.test.places}
+    for label in range(3):  # of each class one half has as many as the other, or one more
+        sizes = [
+            counts(half.train)[label] + counts(half.val)[label] for half in (first, second)
+        ]
+        assert abs(sizes[0] - sizes[1]) <= 1
+        assert sum(sizes) == counts(both.train)[label] + counts(both.val)[label]
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_a_half_is_the_same_for_every_seed_size_and_sub_task(folder, half):
+    whole = seen(half_of(folder, half))
+    drawn = [half_of(folder, half, seed=seed, train_per_class=2) for seed in range(5)]
+    assert all(seen(task) < whole for task in drawn)
+    assert len({frozenset(seen(task)) for task in drawn}) > 1  # the seed chooses within it
+    assert all(seen(half_of(folder, half, seed=seed)) == whole for seed in range(5))
+    assert seen(half_of(folder, half, size=16)) == whole
+    assert seen(half_of(folder, half, val_per_class=2)) == whole
+    assert seen(half_of(f"{folder}[bee,other]", half)) == whole
+    assert seen(half_of(f"{folder}[cat,bee]", half)) < whole
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_validation_is_of_the_same_half_and_the_test_of_none(folder, half):
+    task, both = half_of(folder, half, val_per_class=2), half_of(folder, "both", val_per_class=2)
+    assert counts(task.val) == {0: 2, 1: 2, 2: 2}
+    assert not {*task.val.places} & {*task.train.places}
+    other = half_of(folder, {"first": "second", "second": "first"}[half], val_per_class=0)
+    assert not {*task.val.places} & seen(other)
+    assert np.array_equal(task.test.places, both.test.places)
+    assert torch.equal(task.test.labels, both.test.labels)
+
+
+def test_halves_are_drawn_not_cut(tmp_path):
+    """A folder's order is often that of a camera or a scraper."""
+    large = str(paint(tmp_path / "large", {"ant": 60, "bee": 60}))
+    first = half_of(large, "first", val_per_class=0)
+    both = half_of(large, "both", val_per_class=0)
+    for label in range(2):
+        order = np.sort(both.train.places[both.train.labels == label])
+        ranks = np.searchsorted(order, first.train.places[first.train.labels == label])
+        assert 0.3 < ranks.mean() / len(order) < 0.7
+        assert {*ranks} != {*range(len(ranks))}
+
+
+def test_both_halves_are_what_there_is_without_halves(folder):
+    run = Run(task=folder, size=32, train_per_class=4, val_per_class=2, seed=3)
+    plain, both = data.load(run), data.load(Run(**(vars(run) | {"half": "both"})))
+    for name in ("train", "val", "test"):
+        one, two = getattr(plain, name), getattr(both, name)
+        assert np.array_equal(one.places, two.places) and torch.equal(one.labels, two.labels)
+    bees = np.flatnonzero((pool(folder, 32).labels == 1) & (pool(folder, 32).splits == "train"))
+    drawn = np.random.default_rng([3, 1]).permutation(bees)  # of all of them, as ever
+    assert np.array_equal(plain.train.places[plain.train.labels == 1], drawn[2:6])
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_an_official_validation_split_is_not_halved(official, half):
+    task = half_of(str(official), half)
+    assert images(task.val) == originals(official / "val")
+    assert images(task.train) < originals(official / "train")
+    assert images(task.test) == originals(official / "test")
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_too_few_images_of_a_half_name_the_half(folder, half):
+    assert len(half_of(folder, half, train_per_class=3).train) == 9  # 9 training images a class
+    with pytest.raises(ValueError, match=rf"'ant'.* [45] training images.*\b{half}\b.*\b8 are"):
+        half_of(folder, half, train_per_class=7)
+    assert half_of(folder, "both", train_per_class=7)
+
+
+@pytest.mark.parametrize("half", ["frist", "", "First", "third"])
+def test_an_unknown_half_is_refused(half):
+    with pytest.raises(UnknownName, match="half.*(first|both)"):
+        Run(half=half)
+
+
 # refusals
 
 

@@ -36,6 +36,26 @@ def test_accuracies_tell_the_means_to_those_who_cannot_see_them(shown):
     assert "a 55.0" in alternative and "b 30.0" in alternative
 
 
+def test_the_largest_class_is_drawn_and_told_as_a_baseline(shown):
+    plots.accuracies(pd.DataFrame({"arm": ["a"], "accuracy": [0.5]}), "One run", majority=0.857)
+    assert "dashed line, always the largest class: 85.7" in shown[0][0]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_curves_tell_the_mean_at_every_place_of_every_line(shown, recwarn, seeds):
+    rows = [
+        {"rate": rate, "accuracy, %": mean + seed, "start": start, "seed": seed}
+        for start, mean in (("random", 40), ("pretrained", 80))
+        for rate in (0.01, 0.1) for seed in range(seeds)
+    ]
+    plots.curves(pd.DataFrame(rows), "rate", "accuracy, %", "start", "Rates", log=True)
+    alternative = re.search('alt="([^"]*)"', shown[0][0])[1]
+    middle = (seeds - 1) / 2
+    assert f"random: 0.01 {40 + middle}, 0.1 {40 + middle}" in alternative
+    assert f"pretrained: 0.01 {80 + middle}, 0.1 {80 + middle}" in alternative
+    assert not recwarn.list
+
+
 def test_accuracies_of_one_run_have_no_interval(shown):
     plots.accuracies(pd.DataFrame({"arm": ["a"], "accuracy": [0.5]}), "One run")
     assert "a 50.0" in shown[0][0]

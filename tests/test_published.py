@@ -1,18 +1,25 @@
 """The ledger of claims and the published tables are whole, sourced and well formed."""
 
+import json
 import re
 import tomllib
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tlkit import stats
+from tlkit.metrics import contributions
 from tlkit.names import UnknownName
+from tlkit.notebooks import available
 from tlkit.paths import SHIPPED
 from tlkit.published import Comparison, claim, table
 
 STUDIES = {"reyes2022", "plested2021", "shermin2019", "paddleclas2020", "vuong2022", "tlkit"}
 LEDGER = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
 TABLES = sorted((SHIPPED / "published").glob("*.csv"))
+VERDICTS = {"supported", "contradicted", "undecided"}
 LABELS = {"setting", "frozen", "init", "source", "target", "class", "dataset", "model", "arm"}
 
 
@@ -29,11 +36,95 @@ def test_a_claim_is_well_formed(name):
     assert entry["statement"].strip() and entry["published"].strip()
     assert entry["comparisons"]
     for comparison in entry["comparisons"]:
-        assert set(comparison) == {"better", "worse", "at_least"}
+        optional = {"metric", "worse_metric"}
+        assert set(comparison) - optional == {"better", "worse", "at_least"}
+        assert all(type(comparison[field]) is str and comparison[field].strip()
+                   for field in set(comparison) - {"at_least"})
         assert type(comparison["at_least"]) in (int, float)
-        assert abs(comparison["at_least"]) < 100  # points
-        names = comparison["better"], comparison["worse"]
-        assert all(type(arm) is str and arm for arm in names) and len(set(names)) == 2
+        points = abs(comparison["at_least"])
+        assert points == 0 or 0.1 <= points < 100  # a share of 1 would be less
+        assert comparison.get("worse_metric") != comparison.get("metric", "accuracy")  # needless
+
+
+@pytest.mark.parametrize("name", LEDGER)
+def test_no_comparison_is_of_an_arm_with_itself_and_none_is_there_twice(name):
+    compared = [sides(each) for each in claim(name).comparisons]
+    assert all(better != worse for better, worse in compared)
+    assert len(set(compared)) == len(compared)
+
+
+@pytest.mark.parametrize("name", LEDGER)
+def test_the_comparisons_of_a_claim_can_all_hold(name):
+    """No arm can be better than itself: round no circle of comparisons do the margins add up.
+
+    a over b by x and b over a by y contradict each other where x + y > 0; so do longer circles.
+    """
+    margins = {sides(each): each.at_least for each in claim(name).comparisons}
+    points = sorted({end for pair in margins for end in pair})
+    longest = np.full((len(points), len(points)), -np.inf)
+    for (better, worse), margin in margins.items():
+        longest[points.index(better), points.index(worse)] = margin
+    for by_way_of in range(len(points)):
+        through = longest[:, [by_way_of]] + longest[[by_way_of]]
+        longest = np.maximum(longest, through)
+    assert (longest.diagonal() <= 0).all()
+
+
+def sides(comparison: Comparison) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Arm and metric, of the better and of the worse."""
+    return (
+        (comparison.better, comparison.metric),
+        (comparison.worse, comparison.worse_metric or comparison.metric),
+    )
+
+
+def test_the_ids_are_in_order_and_no_more_than_the_family_is_corrected_for():
+    numbers = [tuple(map(int, name[1:].split("."))) for name in LEDGER]
+    assert numbers == sorted(set(numbers))
+    assert len(LEDGER) <= stats.CLAIMS
+
+
+@pytest.mark.parametrize("name", LEDGER)
+def test_the_metrics_of_a_claim_are_known(name):
+    """On a run on the eight classes, validated after each epoch."""
+    classes = list(table("reyes2022_classes")["class"])
+    labels = np.arange(8).repeat(3)
+    record = SimpleNamespace(
+        test_outputs=lambda: (np.eye(8)[labels], labels), classes=classes, val_accuracy=1.0,
+        history=[{"epoch": epoch, "val_accuracy": 1.0} for epoch in (1, 2)],
+        val_correct=lambda: np.ones((2, 5), bool),
+    )
+    for comparison in claim(name).comparisons:
+        for _, metric in sides(comparison):
+            assert contributions(record, metric).mean() == 1  # all is right
+
+
+def judging_notebooks(name: str) -> list:
+    """The notebooks whose code names the claim, read."""
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in available()]
+    return [
+        notebook for notebook in read if any(
+            re.search(rf"{re.escape(name)}(?!\d)", "".join(cell["source"]))
+            for cell in notebook["cells"] if cell["cell_type"] == "code"
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", LEDGER)
+def test_a_claim_is_judged_by_one_notebook_whose_stored_output_says_how(name):
+    """A verdict there means that the notebook has all of the claim's arms, and the metrics too."""
+    found = judging_notebooks(name)
+    assert len(found) == 1, f"{name} stands in the code of {len(found)} notebooks"
+    cells = [cell for cell in found[0]["cells"] if cell["cell_type"] == "code"]
+    shown = [
+        "".join(output["data"]["text/html"]) for cell in cells for output in cell["outputs"]
+        if output.get("metadata", {}).get("tlkit") == "verdicts"
+    ]
+    rows = [row for page in shown for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    cells_of = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    mine = [row for row in cells_of if row and row[0] == name]
+    assert len(mine) == 1, f"the stored verdicts have {len(mine)} rows of {name}"
+    assert VERDICTS & set(mine[0])
 
 
 @pytest.mark.parametrize("name", LEDGER)
@@ -44,7 +135,8 @@ def test_a_claim_is_read_as_it_is_written(name):
         LEDGER[name]["statement"], LEDGER[name]["published"]
     )
     assert read.comparisons == tuple(
-        Comparison(each["better"], each["worse"], each["at_least"])
+        Comparison(each["better"], each["worse"], each["at_least"],
+                   each.get("metric", "accuracy"), each.get("worse_metric", ""))
         for each in LEDGER[name]["comparisons"]
     )
 

@@ -207,6 +207,26 @@ def test_a_record_says_what_it_is(run):
     assert {"python", "torch", "timm", "device"} <= set(record.environment)
 
 
+@pytest.mark.parametrize("val_every, validated", [(0, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])
+def test_which_validation_images_were_right_is_what_the_history_says(run, val_every, validated):
+    run = replace(run, epochs=5, val_every=val_every, lr=0.1)
+    record = complete(run, keep_weights=True)
+    told = {e["epoch"]: e["val_accuracy"] for e in record.history if "val_accuracy" in e}
+    correct = record.val_correct()
+    assert correct.dtype == bool and correct.shape == (len(validated), 6)  # 2 of each class
+    assert list(told) == validated
+    assert list(correct.mean(1)) == pytest.approx(list(told.values()))
+    assert correct[-1].mean() == pytest.approx(record.val_accuracy)
+
+    val = load(run).val  # and in its order: the kept weights give the last row
+    model = build(run.model, 3).eval()
+    model.load_state_dict(load_file(weights_path(record.key)))
+    mean, std = (torch.tensor(model.pretrained_cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
+    with torch.no_grad():
+        said = model((val.images(torch.arange(6)) / 255 - mean) / std).argmax(1)
+    assert np.array_equal(correct[-1], (said == val.labels).numpy())
+
+
 def test_a_nested_recipe_is_in_the_record(run):
     target = replace(run, init=replace(run, seed=3), lr=0.02)
     assert complete(target).recipe["init"] == vars(replace(run, seed=3))

@@ -201,6 +201,22 @@ def test_an_arm_may_be_the_start_of_another(run, trained):
     assert results["init"].tolist() == ["random", run]
 
 
+def test_what_others_start_from_gets_their_seed_and_is_shared_by_them(run, trained):
+    """Whatever seed it was given; the weights it leaves differ from seed to seed."""
+    run = replace(run, train_per_class=2)
+    source = replace(run, seed=99, half="first", lr=0.05)
+    target = replace(run, half="second", init=source)
+    results = sweep({"one": target, "two": replace(target, frozen=1)}, seeds=[0, 3])
+    sources = [each for each in trained if each.init == "random"]
+    assert sources == [replace(source, seed=0), replace(source, seed=3)]
+    assert len(trained) == 2 + 4
+    for row in results.to_dict("records"):
+        assert row["init"] == replace(source, seed=row["seed"])
+        assert read(row["key"]).recipe["init"] == vars(row["init"])
+    left = [load_file(weights_path(key(each))) for each in sources]
+    assert any(not torch.equal(left[0][name], left[1][name]) for name in left[0])
+
+
 def test_a_record_without_weights_can_become_a_start_later(run, trained):
     first = sweep({"source": run}, seeds=[0])
     sweep({"target": replace(run, init=run)}, seeds=[0])
@@ -261,6 +277,31 @@ def test_a_dry_run_of_a_chain_tries_all_of_it_and_writes_no_record(run, monkeypa
     assert len(plan) == 1 and trained == [] and stored() == []
     with pytest.raises(UnknownName, match="'blok1'"):
         sweep({"target": replace(run, init=replace(source, frozen="blok1"))})
+
+
+def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
+    """Arms that start from the same run, one of them by way of another, share its two steps."""
+    monkeypatch.setenv("TLKIT_DRY_RUN", "1")
+    tried, execute = [], sweeping.execute
+
+    def spy(run, task, weights):
+        tried.append(run)
+        return execute(run, task, weights)
+
+    monkeypatch.setattr(sweeping, "execute", spy)
+    source = replace(run, epochs=3, lr=0.05)
+    middle = replace(run, epochs=3, lr=0.04, init=source)
+    arms = {"one": replace(run, epochs=3, init=source),
+            "two": replace(run, epochs=3, init=source, frozen=1),
+            "three": replace(run, epochs=3, init=middle), "source": source}
+    plan = sweep(arms, seeds=range(3))
+    assert plan["arm"].tolist() == list(arms)
+    assert [(each.lr, each.frozen) for each in tried[:3]] == [
+        (0.05, "none"), (0.01, "none"), (0.01, 1)
+    ]
+    as_source = [each for each in tried if each.lr == 0.05]
+    assert len(as_source) == 2  # for the three that start from it, and as an arm
+    assert len(tried) == 1 + 1 + 4 and stored() == []
 
 
 # worker processes

@@ -14,15 +14,15 @@ def contributions(record: Record, metric: str) -> np.ndarray:
     """What each image adds to a metric: float [images], whose mean is the metric, 0 … 1.
 
     `metric` is "accuracy", "balanced accuracy" (mean recall of the classes) or "F1 of <class>",
-    all on the test images; or "validation accuracy", of the last epoch or "after epoch <n>": one
-    number, since every seed has validation images of its own.
+    all on the test images; or "validation accuracy", of the last epoch or "after epoch <n>", on
+    the run's own validation images.
 
     Beyond accuracy a metric is a ratio of means. It is linearised at its value (infinitesimal
     jackknife: Efron and Tibshirani 1993, chapter 21), so that the mean is exact and the variance
     over images is that of the ratio to first order. Raises `UnknownName`.
     """
     if found := VALIDATION.fullmatch(metric):
-        return np.array([_validation(record, found[1])])
+        return _validation(record, found[1])
     logits, labels = record.test_outputs()
     predicted = logits.argmax(1)
     if metric == "accuracy":
@@ -36,14 +36,27 @@ def contributions(record: Record, metric: str) -> np.ndarray:
     return _ratio(2.0 * (said & true), said.astype(float) + true)
 
 
-def _validation(record: Record, epoch: str | None) -> float:
-    """Accuracy on the run's own validation images after an epoch, the last if None."""
-    known = {entry["epoch"]: entry.get("val_accuracy") for entry in record.history}
-    value = record.val_accuracy if epoch is None else known.get(int(epoch))
-    if value is None:
-        remedy = "; set Run.val_every=1"
-        raise unknown("epoch with a validation", epoch, [e for e in known if known[e]], remedy)
-    return value
+def reach(record: Record, metric: str) -> float:
+    """The most that one image can change in `contributions`, also where none is wrong yet."""
+    if metric == "accuracy" or VALIDATION.fullmatch(metric):
+        return 1.0
+    logits, labels = record.test_outputs()
+    sizes = np.bincount(labels, minlength=len(record.classes))
+    if metric == "balanced accuracy":
+        present = sizes[sizes > 0]
+        return len(labels) / len(present) / present.min()
+    mine = record.classes.index(metric.removeprefix("F1 of "))
+    said = (logits.argmax(1) == mine).sum()
+    return (2 - contributions(record, metric).mean()) * len(labels) / (sizes[mine] + said)
+
+
+def _validation(record: Record, epoch: str | None) -> np.ndarray:
+    """Which of the run's own validation images were right after an epoch, the last if None."""
+    known = [entry["epoch"] for entry in record.history if "val_accuracy" in entry]
+    last = known[-1] if epoch is None else int(epoch)
+    if last not in known:
+        raise unknown("epoch with a validation", epoch, known, "; set Run.val_every=1")
+    return record.val_correct()[known.index(last)].astype(float)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

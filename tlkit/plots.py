@@ -61,8 +61,11 @@ def contact_sheet(task: Task, columns: int = 12) -> None:
     show(figure, f"{columns} training images of each class of {task.name}: {classes}.", dpi=80)
 
 
-def accuracies(results: pd.DataFrame, title: str) -> None:
-    """Test accuracy of every arm: each run, the mean and its interval. Prints its own caption."""
+def accuracies(results: pd.DataFrame, title: str, majority: float | None = None) -> None:
+    """Test accuracy of every arm: each run, the mean and its interval. Prints its own caption.
+
+    `majority` is the share of the largest class, 0 … 1, drawn as a baseline.
+    """
     arms = list(dict.fromkeys(results["arm"]))
     figure, axis = plt.subplots(figsize=(7.5, 0.45 * len(arms) + 1.3))
     said = []
@@ -74,13 +77,17 @@ def accuracies(results: pd.DataFrame, title: str) -> None:
             axis.hlines(place, max(low, 0), min(high, 100), color=COLOUR, linewidth=2)
         axis.plot(points.mean(), place, "o", color=COLOUR, markersize=6)
         said.append(f"{arm} {points.mean():.1f}")
+    if majority is not None:
+        axis.axvline(100 * majority, color="0.35", linestyle="--", linewidth=1)
+        said.append(f"dashed line, always the largest class: {100 * majority:.1f}")
     axis.set(yticks=range(len(arms)), yticklabels=arms, title=title, xlabel="test accuracy, %")
     axis.invert_yaxis()
     axis.grid(axis="x", color="0.9")
     sns.despine(ax=axis, left=True)
     seeds = results.groupby("arm").size().min()
     axis.annotate(
-        f"dot and bar: mean of {seeds} seeds, {LEVEL:.0%} t interval for it; ticks: the runs",
+        f"dot and bar: mean of {seeds} seeds, {LEVEL:.0%} t interval for it; ticks: the runs"
+        + ("; dashed: always the largest class" if majority is not None else ""),
         (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
     )
     show(figure, f"{title}. Mean test accuracy in %: {'; '.join(said)}.")

@@ -21,12 +21,14 @@ class Difference:
     by_image: float  # and through the test images, beyond what the seeds show
     seeds: int
     images: int
+    by_chance: float = 0.0  # the part of `by_seed` that is chance within each seed's outcomes
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Two-sided interval for the true mean; unbounded for one seed.
 
         Student's half-widths of the two parts, added as squares: few seeds give few degrees of
-        freedom, however many the images.
+        freedom, however many the images. Seeds that happen to agree count for no less than the
+        chance within them.
         """
         if self.seeds < 2:
             return -np.inf, np.inf
@@ -35,12 +37,12 @@ class Difference:
 
     def _half_width(self, level: float, seeds: int | np.ndarray) -> float | np.ndarray:
         """What it would be with `seeds` seeds of the same variance."""
-        t_seeds = stats.t.ppf((1 + level) / 2, seeds - 1)
-        by_seed = t_seeds**2 * self.by_seed * self.seeds / seeds
-        if self.images == 1:
-            return np.sqrt(by_seed)
-        t_images = stats.t.ppf((1 + level) / 2, self.images - 1)
-        return np.sqrt(by_seed + t_images**2 * self.by_image)
+        t_seeds, t_images, t_chance = (
+            stats.t.ppf((1 + level) / 2, freedom)
+            for freedom in (seeds - 1, self.images - 1, (seeds - 1) * (self.images - 1))
+        )
+        by_seed = np.maximum(t_seeds**2 * self.by_seed, t_chance**2 * self.by_chance)
+        return np.sqrt(by_seed * self.seeds / seeds + t_images**2 * self.by_image)
 
     def verdict(self, at_least: float, level: float = LEVEL) -> str:
         """Is the true difference `at_least` so many points?
@@ -57,20 +59,21 @@ class Difference:
         low, high = self.interval()
         return (self.mean - at_least) / (high - self.mean) if np.isfinite(low) else 0.0
 
-    def seeds_to_decide(self, at_least: float) -> float:
+    def seeds_to_decide(self, at_least: float, level: float = LEVEL) -> float:
         """About how many seeds in all would decide if mean and variances stayed as they are.
 
         Infinite when not even 1,000 would, with these test images, or when one seed cannot tell.
         """
         seeds = np.arange(2, 1001)
-        enough = self._half_width(LEVEL, seeds) < abs(self.mean - at_least)
+        enough = self._half_width(level, seeds) < abs(self.mean - at_least)
         return seeds[enough][0] if enough.any() else np.inf
 
 
-def difference(better: np.ndarray, worse: np.ndarray) -> Difference:
+def difference(better: np.ndarray, worse: np.ndarray, one: float = 1.0) -> Difference:
     """Paired difference of two arms, from what each image adds to their metric: [seeds, images].
 
-    For accuracy that is whether it was right (bool). One image stands for a number per seed.
+    For accuracy that is whether it was right (bool). `one` is the most that a single image can
+    change there (`metrics.reach`).
 
     Two samples are averaged over: seeds (training images, order, new weights) and the test
     images, which all seeds share: a crossed two-way layout (Owen 2007, "The pigeonhole
@@ -80,28 +83,30 @@ def difference(better: np.ndarray, worse: np.ndarray) -> Difference:
     """
     if better.shape != worse.shape:
         raise ValueError(f"arms are not paired: [seeds, images] {better.shape}, {worse.shape}")
-    better, worse = 100.0 * better, 100.0 * worse
-    points = better - worse
+    better, worse = better.astype(float), worse.astype(float)
+    points = 100 * (better - worse)
     seeds, images = points.shape
     if seeds < 2:
         return Difference(points.mean(), np.inf, np.inf, seeds, images)
-    by_seed = points.mean(1).var(ddof=1) / seeds
-    if images == 1:
-        return Difference(points.mean(), by_seed, 0.0, seeds, images)
     rows, columns = points.mean(1, keepdims=True), points.mean(0, keepdims=True)
+    by_seed = rows.var(ddof=1) / seeds
     residual = ((points - rows - columns + points.mean()) ** 2).sum() / (seeds - 1) / (images - 1)
-    one = max(100, np.ptp([better, worse]))  # the most that one image can change
+    one = 100 * max(one, np.ptp([better, worse]))
     by_image = max(columns.var(ddof=1) - residual / seeds, one**2 / images) / images
-    return Difference(points.mean(), by_seed, by_image, seeds, images)
+    by_chance = residual / seeds / images
+    return Difference(points.mean(), by_seed, by_image, seeds, images, by_chance)
 
 
-def power(effect: float, deviation: float, seeds: np.ndarray | int) -> np.ndarray | float:
+def power(
+    effect: float, deviation: float, seeds: np.ndarray | int, level: float = LEVEL
+) -> np.ndarray | float:
     """Chance that `seeds` paired seeds show a true `effect` to be above 0, 0 … 1.
 
     `deviation` is the standard deviation of the paired difference over seeds, in the unit of the
-    effect. Power of the t test behind `verdict` (noncentral t), the test images held fixed.
+    effect, `level` that of the interval. Power of the t test behind `verdict` (noncentral t), the
+    test images held fixed.
     """
-    critical = stats.t.ppf((1 + LEVEL) / 2, np.asarray(seeds) - 1)
+    critical = stats.t.ppf((1 + level) / 2, np.asarray(seeds) - 1)
     return stats.nct.sf(critical, np.asarray(seeds) - 1, effect * np.sqrt(seeds) / deviation)
 
 

@@ -66,7 +66,8 @@ def _in_parallel(
 
 
 def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run, Record | None]:
-    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting
+    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting,
+    look_again()  # and than the images
     return run, complete(run, keep_weights, wait)
 
 
