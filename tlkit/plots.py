@@ -11,6 +11,7 @@ import seaborn as sns
 import torch
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tlkit.data import Task
 from tlkit.stats import LEVEL, interval
@@ -99,19 +100,24 @@ def curves(frame: pd.DataFrame, x: str, y: str, by: str, title: str, log: bool =
     `frame` has a row per run and place on the line, and a column `seed`. Prints its own caption.
     """
     seeds = frame.groupby([by, x], sort=False)["seed"].nunique().min()
-    figure, axis = plt.subplots(figsize=(7.5, 4))
+    figure, axis = plt.subplots(figsize=(6.5, 4))
+    few = frame[by].nunique() <= 3  # the bars of many lines hide each other
     sns.lineplot(
         frame, x=x, y=y, hue=by, style=by, markers=True, palette="colorblind", ax=axis,
-        errorbar=interval if seeds > 1 else None, err_style="bars", err_kws={"capsize": 3},
+        errorbar=interval if seeds > 1 else None, err_style="bars" if few else "band",
+        err_kws={"capsize": 3} if few else {"alpha": 0.12},
     )
     if log:
         axis.set_xscale("log")
+    elif pd.api.types.is_integer_dtype(frame[x]):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_title(title)
     axis.grid(axis="y", color="0.9")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     sns.despine(ax=axis)
     axis.annotate(
-        f"markers and bars: mean of {seeds} seeds, {LEVEL:.0%} t interval for it at each place",
+        f"markers: mean of {seeds} seeds; {'bars' if few else 'bands'}: {LEVEL:.0%} t interval "
+        "for it at each place",
         (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
     )
     means = frame.groupby([by, x], sort=False)[y].mean().unstack(x)
