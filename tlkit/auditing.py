@@ -78,7 +78,8 @@ def _repeated(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterat
         if exceeds:
             yield Finding(
                 f"{start} | {again}", f"{', '.join(rows['printed'])} | {other['printed']} %",
-                "same setting", f"Even the nearest two differ: {said}.", "inconsistent",
+                "same setting", f"As far as is stated the same setting, yet even the nearest two "
+                f"differ: {said}.", "inconsistent",
             )
 
 
@@ -92,7 +93,8 @@ def _helped(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator
             said, _ = in_words(values[after], values[alone], counts[task])
             yield Finding(
                 f"{after} | {alone}", " < ".join(rows.loc[[after, alone], "printed"]) + " %",
-                "claim", f"The transfer is said to help and does not: {said}.", "inconsistent",
+                "claim", f"The transfer is said to help; the tables show the opposite: {said}.",
+                "inconsistent",
             )
 
 

@@ -105,7 +105,7 @@ def _test_size(where: str, printed: np.ndarray, images: np.ndarray) -> Finding:
         where, f"{', '.join(printed)} %", "GRIM",
         f"Of {len(likely)} likely test sizes ({SHARES[0]} to {SHARES[-1]} % splits, {likely[0]:,} "
         f"to {likely[-1]:,}) {len(good) or 'none'}{which} can give all of these, rounded alike; of "
-        f"all sizes up to {every[-1]:,}, {len(fitting):,}{least}. {lone}; {hardest} needs "
+        f"all sizes up to {every[-1]:,}, {len(fitting):,} can{least}. {lone}; {hardest} needs "
         f"{smallest[hardest]:,} images or more.",
         "not shown" if len(fitting) else "inconsistent",
     )
@@ -128,6 +128,6 @@ def _difference(better: NamedTuple, worse: NamedTuple, images: np.ndarray) -> Fi
     needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
     return Finding(
         f"{better.where} − {worse.where}", f"{better.printed} − {worse.printed} %",
-        "sampling error", f"{said}; |z| = {CRITICAL:.2f} takes {needed:,.0f}.",
+        "sampling error", f"{said}; from {needed:,.0f} images on |z| exceeds {CRITICAL:.2f}.",
         "exceeds noise" if exceeds else "within noise",
     )

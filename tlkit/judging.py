@@ -1,11 +1,12 @@
 """Judge claims, from records only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from tlkit.metrics import contributions, reach
+from tlkit.metrics import VALIDATION, contributions, reach
 from tlkit.names import check_name
 from tlkit.published import Claim, Comparison, claim
 from tlkit.records import read
@@ -21,7 +22,7 @@ def measure(results: pd.DataFrame, metric: str = "accuracy") -> pd.Series:
 
 
 def scores(results: pd.DataFrame, arm: str, metric: str = "accuracy") -> np.ndarray:
-    """What each test image adds to the metric of an arm's runs: float [seeds, images].
+    """What each image adds to the metric of an arm's runs: float [seeds, images].
 
     For accuracy 1 or 0, right or wrong. `results` comes from `sweep`; raises `UnknownName` for an
     arm that is not in it.
@@ -35,19 +36,22 @@ def compare(
     results: pd.DataFrame, better: str, worse: str, metric: str = "accuracy",
     worse_metric: str = "",
 ) -> Difference:
-    """A metric of one arm minus another's, in points, paired by seed and by test image.
+    """A metric of one arm minus another's, in points, paired by seed and by image.
 
     Raises ValueError when the two have not been trained with the same seeds.
     """
-    arms = (better, worse)
-    seeds = {arm: sorted(set(results.loc[results["arm"] == arm, "seed"])) for arm in arms}
-    outcomes = scores(results, better, metric), scores(results, worse, worse_metric or metric)
+    sides = [(better, metric), (worse, worse_metric or metric)]
+    outcomes = [scores(results, arm, of) for arm, of in sides]
+    runs = {arm: results[results["arm"] == arm] for arm, _ in sides}
+    seeds = {arm: sorted(set(rows["seed"])) for arm, rows in runs.items()}
     if seeds[better] != seeds[worse]:
         raise ValueError(f"these arms are not paired; their seeds: {seeds}")
-    pairs = [(better, metric), (worse, worse_metric or metric)]
-    one = max(reach(read(key), of) for arm, of in pairs
-              for key in results.loc[results["arm"] == arm, "key"])
-    return difference(*outcomes, one=one)
+    one = max(reach(read(key), of) for arm, of in sides for key in runs[arm]["key"])
+    found = difference(*outcomes, one=one)
+    if any(VALIDATION.fullmatch(of) for _, of in sides):
+        # Each seed has validation images of its own, so that their luck is in the seeds already.
+        found = replace(found, by_image=(100 * one / found.images) ** 2)
+    return found
 
 
 def verdicts(results: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
@@ -128,4 +132,4 @@ def _remedy(pairs: list[tuple[Comparison, Difference]]) -> str:
     ]
     in_favour = [found.seeds_to_decide(each.at_least) for each, found in pairs]
     seeds = min(against) if against else max(in_favour)
-    return f"about {seeds:.0f} seeds" if np.isfinite(seeds) else "more test images"
+    return f"about {seeds:.0f} seeds" if np.isfinite(seeds) else "more images"

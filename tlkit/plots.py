@@ -82,12 +82,12 @@ def accuracies(results: pd.DataFrame, title: str, majority: float | None = None)
         axis.axvline(100 * majority, color="0.35", linestyle="--", linewidth=1)
         said.append(f"dashed line, always the largest class: {100 * majority:.1f}")
     axis.set(yticks=range(len(arms)), yticklabels=arms, title=title, xlabel="test accuracy, %")
-    axis.invert_yaxis()
+    axis.set_ylim(len(arms) - 0.4, -0.6)
     axis.grid(axis="x", color="0.9")
     sns.despine(ax=axis, left=True)
     seeds = results.groupby("arm").size().min()
     axis.annotate(
-        f"dot and bar: mean of {seeds} seeds, {LEVEL:.0%} t interval for it; ticks: the runs"
+        f"dot: mean of {seeds} seeds; bar: {LEVEL:.0%} t interval for it; ticks: the runs"
         + ("; dashed: always the largest class" if majority is not None else ""),
         (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
     )

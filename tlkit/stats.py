@@ -55,9 +55,9 @@ class Difference:
         return "contradicted" if high < at_least else "undecided"
 
     def clearance(self, at_least: float) -> float:
-        """How far above `at_least` the mean lies, in half-widths: 1 is just supported."""
-        low, high = self.interval()
-        return (self.mean - at_least) / (high - self.mean) if np.isfinite(low) else 0.0
+        """How far above `at_least` the mean lies, in half-widths (1: just supported), or points."""
+        half = self._half_width(LEVEL, self.seeds) if self.seeds > 1 else 1.0
+        return (self.mean - at_least) / half
 
     def seeds_to_decide(self, at_least: float, level: float = LEVEL) -> float:
         """About how many seeds in all would decide if mean and variances stayed as they are.

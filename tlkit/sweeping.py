@@ -31,6 +31,8 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
     if os.environ.get("TLKIT_DRY_RUN"):
         return dry_run(arms)
     runs = [(arm, _seeded(run, int(seed))) for arm, run in arms.items() for seed in seeds]
+    if not runs:
+        raise ValueError("nothing to train: give at least one arm and one seed")
     records = train([run for _, run in runs])
     return pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
 
