@@ -9,7 +9,7 @@ import pandas as pd
 from tlkit.metrics import VALIDATION, contributions, reach
 from tlkit.names import check_name
 from tlkit.published import Claim, Comparison, claim
-from tlkit.records import read
+from tlkit.records import Record, read
 from tlkit.stats import CLAIMS, FAMILY_LEVEL, LEVEL, Difference, difference
 
 SHOWN = 3  # comparisons of one claim, at most
@@ -27,9 +27,14 @@ def scores(results: pd.DataFrame, arm: str, metric: str = "accuracy") -> np.ndar
     For accuracy 1 or 0, right or wrong. `results` comes from `sweep`; raises `UnknownName` for an
     arm that is not in it.
     """
+    return np.stack([contributions(record, metric) for record in _records(results, arm)])
+
+
+def _records(results: pd.DataFrame, arm: str) -> list[Record]:
+    """An arm's records, by seed; one that is in the table twice counts once."""
     check_name("arm", arm, results["arm"].unique())
     runs = results[results["arm"] == arm].drop_duplicates("key").sort_values("seed")
-    return np.stack([contributions(read(key), metric) for key in runs["key"]])
+    return [read(key) for key in runs["key"]]
 
 
 def compare(
@@ -40,15 +45,15 @@ def compare(
 
     Raises ValueError when the two have not been trained with the same seeds.
     """
-    sides = [(better, metric), (worse, worse_metric or metric)]
-    outcomes = [scores(results, arm, of) for arm, of in sides]
-    runs = {arm: results[results["arm"] == arm] for arm, _ in sides}
-    seeds = {arm: sorted(set(rows["seed"])) for arm, rows in runs.items()}
+    arms, metrics = (better, worse), (metric, worse_metric or metric)
+    sides = [(_records(results, arm), of) for arm, of in zip(arms, metrics)]
+    seeds = {arm: sorted(set(results.loc[results["arm"] == arm, "seed"])) for arm in arms}
     if seeds[better] != seeds[worse]:
         raise ValueError(f"these arms are not paired; their seeds: {seeds}")
-    one = max(reach(read(key), of) for arm, of in sides for key in runs[arm]["key"])
+    outcomes = [np.stack([contributions(each, of) for each in records]) for records, of in sides]
+    one = max(reach(each, of) for records, of in sides for each in records)
     found = difference(*outcomes, one=one)
-    if any(VALIDATION.fullmatch(of) for _, of in sides):
+    if any(VALIDATION.fullmatch(of) for of in metrics):
         # Each seed has validation images of its own, so that their luck is in the seeds already.
         found = replace(found, by_image=(100 * one / found.images) ** 2)
     return found
@@ -84,8 +89,13 @@ def _judge(results: pd.DataFrame, asked: Claim) -> dict:
     }
 
 
+def _strict(level: float, comparisons: int) -> float:
+    """The level at which one of so many comparisons contradicts a claim (Bonferroni)."""
+    return 1 - (1 - level) / comparisons
+
+
 def _verdict(pairs: list[tuple[Comparison, Difference]], level: float) -> str:
-    strict = 1 - (1 - level) / len(pairs)
+    strict = _strict(level, len(pairs))
     if any(found.verdict(each.at_least, strict) == "contradicted" for each, found in pairs):
         return "contradicted"
     if all(found.verdict(each.at_least, level) == "supported" for each, found in pairs):
@@ -125,7 +135,7 @@ def _remedy(pairs: list[tuple[Comparison, Difference]]) -> str:
     """
     if pairs[0][1].seeds < 2:
         return "more seeds"
-    strict = 1 - (1 - LEVEL) / len(pairs)
+    strict = _strict(LEVEL, len(pairs))
     against = [
         found.seeds_to_decide(each.at_least, strict)
         for each, found in pairs if found.mean < each.at_least

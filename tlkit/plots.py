@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from IPython.display import HTML, display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -86,11 +87,9 @@ def accuracies(results: pd.DataFrame, title: str, majority: float | None = None)
     axis.grid(axis="x", color="0.9")
     sns.despine(ax=axis, left=True)
     seeds = results.groupby("arm").size().min()
-    axis.annotate(
-        f"dot: mean of {seeds} seeds; bar: {LEVEL:.0%} t interval for it; ticks: the runs"
-        + ("; dashed: always the largest class" if majority is not None else ""),
-        (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
-    )
+    baseline = "; dashed: always the largest class" if majority is not None else ""
+    _caption(axis, f"dot: mean of {seeds} seeds; bar: {LEVEL:.0%} t interval for it; "
+                   f"ticks: the runs{baseline}")
     show(figure, f"{title}. Mean test accuracy in %: {'; '.join(said)}.")
 
 
@@ -115,14 +114,18 @@ def curves(frame: pd.DataFrame, x: str, y: str, by: str, title: str, log: bool =
     axis.grid(axis="y", color="0.9")
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     sns.despine(ax=axis)
-    axis.annotate(
-        f"markers: mean of {seeds} seeds; {'bars' if few else 'bands'}: {LEVEL:.0%} t interval "
-        "for it at each place",
-        (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8,
-    )
+    _caption(axis, f"markers: mean of {seeds} seeds; {'bars' if few else 'bands'}: {LEVEL:.0%} "
+                   "t interval for it at each place")
     means = frame.groupby([by, x], sort=False)[y].mean().unstack(x)
     said = [
         f"{line}: " + ", ".join(f"{place:g} {value:.1f}" for place, value in row.dropna().items())
         for line, row in means.iterrows()
     ]
     show(figure, f"{title}. Mean {y} by {x}; {'; '.join(said)}.")
+
+
+def _caption(axis: Axes, text: str) -> None:
+    """What the marks stand for, below the axis."""
+    axis.annotate(
+        text, (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8
+    )
