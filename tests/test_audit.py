@@ -3,14 +3,16 @@
 import math
 import shutil
 from decimal import ROUND_DOWN, ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from tlkit import checks, published
-from tlkit.auditing import audit
-from tlkit.findings import KINDS
+from tlkit.auditing import STUDIES, audit
+from tlkit.findings import KINDS, Finding
 from tlkit.names import UnknownName
 from tlkit.paths import SHIPPED
 
@@ -95,12 +97,12 @@ def altered(tmp_path, monkeypatch):
     shutil.copytree(SHIPPED / "published", tmp_path / "published")
     monkeypatch.setattr(published, "SHIPPED", tmp_path)
 
-    def change(number, old, new):
-        path = tmp_path / "published" / f"reyes2022_table{number}.csv"
+    def change(name, old, new):
+        path = tmp_path / "published" / f"{name}.csv"
         text = path.read_text(encoding="utf-8")
         assert text.count(f"\n{old}") == 1
         path.write_text(text.replace(f"\n{old}", f"\n{new}"), encoding="utf-8")
-        return audit()
+        return audit(name.partition("_")[0])
 
     return change
 
@@ -111,12 +113,27 @@ def only(frame, check, where, kind=None):
     return frame[chosen & (frame["kind"] == kind)] if kind else frame[chosen]
 
 
-def test_the_audit_finds_what_is_wrong_in_the_poster():
-    found = audit()
-    assert set(found["kind"]) == set(KINDS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_an_audit_says_each_thing_once_gravest_first(study):
+    found = audit(study)
+    assert tuple(found.columns) == Finding._fields
     assert found["kind"].map(KINDS.index).is_monotonic_increasing
     assert not found.duplicated(["where", "check"]).any()
     assert (found.map(type) == str).all(axis=None)
+    assert not found["finding"].str.contains(r"nan|[+ ]-\d|\be-\d").any()
+
+
+def test_without_a_study_all_are_audited():
+    found = audit()
+    assert tuple(found.columns) == ("study", *Finding._fields)
+    for study in STUDIES:
+        mine = found[found["study"] == study].drop(columns="study").reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, audit(study))
+
+
+def test_the_audit_finds_what_is_wrong_in_the_poster():
+    found = audit("reyes2022")
+    assert set(found["kind"]) == set(KINDS)
     expected = {
         ("range, GRIM", "Table 1, random, lr 0.01"): "outside 0 to 100 %",
         ("loss of guessing", "Table 1, random, lr 0.01"): "chance: guessing costs 2.0713",
@@ -141,39 +158,162 @@ def test_the_audit_finds_what_is_wrong_in_the_poster():
 
 
 def test_a_possible_accuracy_is_not_impossible(altered):
-    found = altered(1, "random,0.01,137.8", "random,0.01,13.78")
+    found = altered("reyes2022_table1", "random,0.01,137.8", "random,0.01,13.78")
     assert "impossible" not in set(found["kind"])
     assert only(found, "loss of guessing", "Table 1, random, lr 0.01").empty  # chance, as it says
     assert len(only(found, "loss of guessing", "Table 1, random, lr 0.001")) == 1
 
 
 def test_a_size_that_no_test_set_has_is_impossible(altered):
-    found = altered(2, "3.2,none,95.7", "3.2,none,95.99999")
+    found = altered("reyes2022_table2", "3.2,none,95.7", "3.2,none,95.99999")
     assert set(found.loc[found["kind"] == "impossible", "published"]) == {"137.8 %", "95.99999 %"}
 
 
 def test_losses_below_guessing_are_not_found(altered):
-    found = altered(2, "3.1,all,78.6,334.1", "3.1,all,78.6,80")
+    found = altered("reyes2022_table2", "3.1,all,78.6,334.1", "3.1,all,78.6,80")
     assert only(found, "loss of guessing", "Table 2").empty
 
 
 def test_agreeing_tables_are_not_found(altered):
-    found = altered(2, "3.2,none,95.7", "3.2,none,99.7")
+    found = altered("reyes2022_table2", "3.2,none,95.7", "3.2,none,99.7")
     assert only(found, "same setting", "Table 1, pretrained").empty
     assert len(only(found, "same setting", "Table 1, random")) == 1
     assert len(only(found, "sampling error", "Table 2, frozen: none", "exceeds noise")) == 1
 
 
 def test_a_transfer_that_helps_is_not_found_and_one_that_hurts_is(altered):
-    found = altered(4, "8 classes,person/other,97", "8 classes,person/other,99")
+    found = altered("reyes2022_table4", "8 classes,person/other,97", "8 classes,person/other,99")
     assert only(found, "claim", "").empty
-    found = altered(4, "8 classes,cat/dog,77.9", "8 classes,cat/dog,60")
+    found = altered("reyes2022_table4", "8 classes,cat/dog,77.9", "8 classes,cat/dog,60")
     assert only(found, "claim", "")["published"].tolist() == ["60 < 64.9 %"]
 
 
 def test_accuracies_that_one_likely_size_gives_say_which(altered):
-    found = altered(1, "random,0.001,88.91", "random,0.001,88.92")
+    found = altered("reyes2022_table1", "random,0.001,88.91", "random,0.001,88.92")
     assert "1 (2,066) can give all" in only(found, "GRIM", "Table 1")["finding"].item()
+
+
+FOUND = {  # study, check, beginning of where: kind, words in the finding
+    ("plested2021", "ensemble", "Caltech-256"): ("inconsistent", "(default L2SP, 84.54 %): +1.40"),
+    ("plested2021", "ensemble", "Cars"): ("inconsistent", "(different lrs, 94.86 %): +0.49"),
+    ("plested2021", "ensemble", "Aircraft"): ("inconsistent", "+0.61 points, z 1.1 for 3,333"),
+    ("plested2021", "ensemble", "DTD"): ("inconsistent", "+0.87 points, z 0.7 for 1,880"),
+    ("plested2021", "best of a search", ""): ("inconsistent", "−0.11 points"),
+    ("plested2021", "GRIM", "Caltech-256"): ("inconsistent", "5,140 (released code) images gives"),
+    ("plested2021", "GRIM", "Cars"): ("inconsistent", "2,156 (released code) images gives"),
+    ("plested2021", "sign", ""): ("inconsistent", "51.0 or 83.4 (Caltech-256), 59.0 or 74.6 (DTD)"),
+    ("plested2021", "sampling error", "Caltech-256"): ("within noise", "+0.83 points, z 1.1 to"),
+    ("plested2021", "sampling error", "DTD"): ("within noise", "+1.61 points, z 1.2 for 1,880"),
+    ("plested2021", "sampling error", "Aircraft"): ("within noise", "+0.72 points, z 1.3"),
+    ("plested2021", "sampling error", "Cars"): ("within noise", "+0.27 points, z 0.4 to 0.8"),
+    ("plested2021", "lowest bar", "Cars"): ("within noise", "−0.17 points, z −0.2 to −0.5"),
+    ("plested2021", "lowest bar", "Aircraft"): ("within noise", "−0.48 points, z −0.8"),
+    ("plested2021", "state of the art", "Caltech-256"): ("not shown", "−0.36 points"),
+    ("plested2021", "state of the art", "DTD"): ("not shown", "+0.02 points"),
+    ("plested2021", "single models", "Caltech-256"): ("exceeds noise", "figure +17.34"),
+    ("plested2021", "single models", "DTD"): ("exceeds noise", "with its default +10.51"),
+    ("vuong2022", "log", "Table 1, β 0.00004, α 0"): ("inconsistent", "best of β 0, α 0.0005"),
+    ("vuong2022", "log", "text: alpha"): ("inconsistent", "+0.090, in their first 67 epochs +1.08"),
+    ("vuong2022", "log", "text: beta"): ("inconsistent", "+1.215, in their first 67 epochs +1.35"),
+    ("vuong2022", "left out", ""): ("inconsistent", "+0.18 points, z 0.2"),
+    ("vuong2022", "code version", ""): ("inconsistent", "β 0.00004, α 0.0005 took"),
+    ("vuong2022", "number of classes", ""): ("inconsistent", "6 logs have 105 outputs for 100"),
+    ("vuong2022", "confounded", ""): ("inconsistent", "−0.18 points (α 0), −0.78 points"),
+    ("vuong2022", "Fisher term", "logs, α 0:"): ("within noise", "−0.18 points, z −0.2"),
+    ("vuong2022", "Fisher term", "logs, α 0.0005:"): ("within noise", "−0.78 points, z −0.8"),
+    ("vuong2022", "run length", "Table 1, β 0.00004, α 0"): ("not shown", "67 of 80 epochs"),
+    ("vuong2022", "best epoch", ""): ("not shown", "0.33 to 2.67 points above the last"),
+    ("vuong2022", "GRIM", ""): ("not shown", "All are whole numbers"),
+    ("vuong2022", "claim", "L2-SP paper"): ("not shown", "−0.28 points, standard error 0.16"),
+}
+
+
+@pytest.mark.parametrize(("study", "check", "where"), FOUND)
+def test_the_audits_find(study, check, where):
+    kind, words = FOUND[study, check, where]
+    rows = only(audit(study), check, where)
+    assert list(rows["kind"]) == [kind] and words in rows["finding"].item()
+
+
+def test_no_cell_of_vuong2022_differs_from_its_neighbours_beyond_noise():
+    found = only(audit("vuong2022"), "sampling error", "")
+    assert set(found["kind"]) == {"within noise"}
+    assert found["finding"].str.extract(r"z ([\d.]+) for 3,333")[0].tolist() == [
+        "0.3", "1.1", "1.9", "1.1"
+    ]
+
+
+VANISHING = [  # table, row, as it would have to be; check, beginning of where
+    ("plested2021_leaderboard", "DTD,ImageNet,79.79", "DTD,ImageNet,78.92", "ensemble", "DTD"),
+    ("plested2021_figure", "DTD,ensemble,79.80", "DTD,ensemble,79.83", "ensemble", "DTD"),
+    ("plested2021_figure", "DTD,best L2SP 1 layer,78.23", "DTD,best L2SP 1 layer,78.29",
+     "best of a search", "DTD"),
+    ("plested2021_leaderboard", "Caltech-256,ImageNet,85.94", "Caltech-256,ImageNet,85.95",
+     "GRIM", "Caltech-256"),
+    ("plested2021_figure", "DTD,different layers,78.92", "DTD,different layers,78.97",
+     "state of the art", "DTD"),
+    ("plested2021_figure", "Cars,default L2SP,94.42", "Cars,default L2SP,94.60",
+     "lowest bar", "Cars"),
+    ("plested2021_figure", "DTD,default,77.31", "DTD,default,79.31", "sampling error", "DTD"),
+    ("plested2021_fit", "Caltech-256,L2SP,-16.2\nDTD,L2SP,-7.8",
+     "Caltech-256,L2SP,16.2\nDTD,L2SP,7.8", "sign", ""),
+    ("vuong2022_table1", "0.00004,0,78.94", "0.00004,0,77.92", "log", "Table 1"),
+    ("vuong2022_logs", "new-0.00004-0,0531-0943,0.00004,0,105,80,67,4.615,77.918",
+     "new-0.00004-0,0531-0943,0.00004,0,105,80,67,4.615,78.938", "log", ""),
+    ("vuong2022_logs", "new-0.00004-0,0531-0943,0.00004,0,105,80,67",
+     "new-0.00004-0,0531-0943,0.00004,0,105,80,80", "run length", ""),
+    ("vuong2022_logs", "new-0.00004-0.0005,0531-0104", "new-0.00004-0.0005,0531-0704",
+     "code version", ""),
+    ("vuong2022_text", "baseline,78.94", "baseline,80.20", "confounded", ""),
+    ("vuong2022_logs", "new-0-0,0601-1026,0,0,105,80,80,4.626,80.198",
+     "new-0-0,0601-1026,0,0,105,80,80,4.626,80.008", "Fisher term", "logs, α 0:"),
+    ("vuong2022_li2018", "Caltech-256,L2-SP,30,85.31", "Caltech-256,L2-SP,30,88.31", "claim", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "check", "where"), VANISHING)
+def test_a_finding_vanishes_with_its_cause(altered, name, old, new, check, where):
+    assert len(only(audit(name.partition("_")[0]), check, where))
+    assert only(altered(name, old, new), check, where).empty
+
+
+CHANGING = [  # table, row, as it might be; check, beginning of where, kind
+    ("plested2021_leaderboard", "Aircraft,ImageNet,95.11", "Aircraft,ImageNet,95.12",
+     "GRIM", "Aircraft", "inconsistent"),
+    ("plested2021_figure", "Cars,best L2SP 1 layer,94.56", "Cars,best L2SP 1 layer,94.31",
+     "best of a search", "Cars", "inconsistent"),
+    ("plested2021_figure", "DTD,different layers,78.92", "DTD,different layers,80.92",
+     "sampling error", "DTD", "exceeds noise"),
+    ("plested2021_figure", "DTD,default L2SP,78.34", "DTD,default L2SP,74.34",
+     "lowest bar", "DTD", "exceeds noise"),
+    ("vuong2022_table1", "0.0004,0,80.02", "0.0004,0,80.15", "log", "Table 1, β 0.0004, α 0",
+     "inconsistent"),
+    ("vuong2022_table1", "0.0004,0,80.02", "0.0004,0,80.21", "left out", "", "not shown"),
+    ("vuong2022_table1", "0.0004,0,80.02", "0.0004,0,80.15", "sampling error",
+     "Table 1, β 0.0004, α 0 − Table 1, β 0.0004, α 0.0005", "exceeds noise"),
+    ("vuong2022_table1", "0.0004,0,80.02", "0.0004,0,80.03", "GRIM", "", "inconsistent"),
+    ("vuong2022_logs", "new-0-0.0005,0601-1024,0,0.0005,105,80,80,8.630,78.938",
+     "new-0-0.0005,0601-1024,0,0.0005,105,80,80,8.630,80.438", "Fisher term", "logs, α 0.0005:",
+     "exceeds noise"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "check", "where", "kind"), CHANGING)
+def test_a_finding_appears_or_changes_its_kind(altered, name, old, new, check, where, kind):
+    assert only(audit(name.partition("_")[0]), check, where, kind).empty
+    assert len(only(altered(name, old, new), check, where, kind)) == 1
+
+
+def test_four_data_sets_are_counted_by_all_their_orders(altered):
+    measure, gains = [-16.2, -7.8, 28.5, 28.9], [0.83, 1.03, -0.17, -0.48]
+    every = [stats.spearmanr(order, gains).statistic for order in permutations(measure)]
+    low = sum(each <= every[0] + 1e-9 for each in every)
+    said = only(audit("plested2021"), "exact permutation", "")["finding"].item()
+    assert f"{low} of 24 orders have one so low, p {low / 24:.2f}" in said
+    assert "at best 0.042 (two-sided 0.083)" in said
+    perfect = altered("plested2021_figure", "DTD,default L2SP,78.34", "DTD,default L2SP,77.91")
+    row = only(perfect, "exact permutation", "")
+    assert "−1.00: 1 of 24" in row["finding"].item() and row["kind"].item() == "not shown"
 
 
 def test_unknown_study_names_the_nearest():

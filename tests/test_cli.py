@@ -168,10 +168,18 @@ def test_audit_prints_every_finding_within_the_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "70")
     assert cli.main(["audit"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("IMPOSSIBLE") and max(map(len, told.splitlines())) <= 70
+    assert "reyes2022: IMPOSSIBLE (1)" in told and max(map(len, told.splitlines())) <= 70
     words = " ".join(told.split())
     for row in audit().itertuples():
         assert f"{row.where}: {row.published} {row.finding} [{row.check}]" in words
+
+
+def test_audit_of_one_study_prints_that_one_and_an_unknown_one_is_refused(capsys):
+    assert cli.main(["audit", "vuong2022"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("vuong2022: INCONSISTENT") and "reyes2022" not in told
+    assert cli.main(["audit", "vuong2020"]) == 2
+    assert "vuong2022" in capsys.readouterr().err
 
 
 def test_help_loads_nothing_heavy():

@@ -20,7 +20,9 @@ STUDIES = {"reyes2022", "plested2021", "shermin2019", "paddleclas2020", "vuong20
 LEDGER = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
 TABLES = sorted((SHIPPED / "published").glob("*.csv"))
 VERDICTS = {"supported", "contradicted", "undecided"}
-LABELS = {"setting", "frozen", "init", "source", "target", "class", "dataset", "model", "arm"}
+LABELS = {"setting", "frozen", "init", "source", "target", "class", "dataset", "model", "arm"} | {
+    "split", "log", "start",
+}
 
 
 def test_there_are_claims_and_tables():
@@ -211,6 +213,16 @@ def test_the_other_tables_are_the_posters_cell_by_cell(name):
 
 def test_the_classes_are_natural_images():
     assert table("reyes2022_classes")["images"].sum() == 6899
+
+
+def test_the_logs_of_vuong2022_agree_with_themselves():
+    logs = table("vuong2022_logs")
+    assert (logs["best"] >= logs[["last", "median10"]].max(axis=1)).all()
+    assert not (logs["best67"] > logs["best"] + 0.005).any()  # it has two decimals
+    early = logs["best_epoch"] < 67
+    assert (logs["best67"] - logs["best"])[early].dropna().abs().max() <= 0.005
+    assert (logs["best_epoch"] < logs["epochs"]).all()
+    assert (logs["epochs"] <= logs["scheduled"]).all()
 
 
 def test_unknown_table_names_the_nearest():

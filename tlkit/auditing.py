@@ -1,109 +1,30 @@
-"""Audit a study's published tables: what in them cannot be, and what they do not show."""
+"""Audit a study's published numbers: what in them cannot be, and what they do not show."""
 
-from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-import numpy as np
 import pandas as pd
 
-from tlkit import checks
-from tlkit.findings import KINDS, Finding, in_words, of_figures
+from tlkit.findings import KINDS, Finding
 from tlkit.names import check_name
-from tlkit.published import table
 
-# Table: what can be compared in it, the task, and where a row stands.
-TABLES = {
-    1: ("Table 1", "8 classes", "Table 1, {init}, lr {lr}"),
-    2: ("Table 2", "8 classes", "Table 2, frozen: {frozen}"),
-    3: ("Tables 3, 4", "{target}", "Table 3, {target}"),
-    4: ("Tables 3, 4", "{target}", "Table 4, {source} → {target}"),
-}
-# The same setting twice, as far as the study says: beginnings of `where`.
-SAME = {
-    "Table 1, pretrained": "Table 2, frozen: none",
-    "Table 1, random": "Table 3, 8 classes",  # its start is not stated; see the table's notes
-}
-HELPED = ("person/other", "cat/dog")  # simple tasks, which 8 classes as source are said to help
+STUDIES = ("plested2021", "reyes2022", "vuong2022")  # each a module of `tlkit.audits`
 
 
-def audit(study: str = "reyes2022") -> pd.DataFrame:
-    """What the checks find in the published tables: one row per finding, gravest kind first.
+def audit(study: str | None = None) -> pd.DataFrame:
+    """What the checks find in the published numbers: one row per finding, gravest kind first.
 
-    Columns, all text: where, published, check (what found it), finding (one sentence), kind
-    (`findings.KINDS`). Accuracies are in %, losses in nats, differences in points. Test sizes are
-    not published: likely ones are shares of all images (`findings.SHARES`). z is unpaired
-    binomial, and a difference exceeds noise when |z| > 1.96 in a 20 % and in a 30 % split. Raises
-    `UnknownName` for a study that has no audit.
+    Columns, all text: where, published, check (what found it), finding (in sentences), kind
+    (`findings.KINDS`). Accuracies are in %, losses in nats, differences in points. z is unpaired
+    binomial, and a difference exceeds noise when |z| > 1.96 for every likely number of test images.
+    Without a study: all, one after the other, named by a column more. Raises `UnknownName` for a
+    study that has no audit.
     """
-    check_name("audited study", study, ["reyes2022"])
-    figures, counts = _reyes2022_figures(), _reyes2022_counts()
-    found = [*of_figures(figures, counts), *_repeated(figures, counts), *_helped(figures, counts)]
-    found.append(_f1())
+    if study is None:
+        every = {name: audit(name) for name in STUDIES}
+        return pd.concat(every, names=["study", "row"]).reset_index("study").reset_index(drop=True)
+    check_name("audited study", study, STUDIES)
+    found = import_module(f"tlkit.audits.{study}").findings()
     frame = pd.DataFrame(found, columns=Finding._fields)
     return frame.sort_values(
         "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
-    )
-
-
-def _reyes2022_figures() -> pd.DataFrame:
-    """The accuracies of Tables 1 to 4 in the form that `findings` asks for."""
-    rows = []
-    for number, texts in TABLES.items():
-        for row in table(f"reyes2022_table{number}", printed=True).to_dict("records"):
-            group, task, where = (text.format(**row) for text in texts)
-            loss = float(row["loss"]) / 100  # nats
-            rows.append((where, group, task, row["accuracy"], float(row["accuracy"]), loss))
-    columns = ["where", "group", "task", "printed", "accuracy", "loss"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _reyes2022_counts() -> dict[str, np.ndarray]:
-    """Images per class of each task, if it uses all images of its classes."""
-    images = table("reyes2022_classes").set_index("class")["images"]
-    person = images["person"]
-    return {
-        "8 classes": images.to_numpy(),
-        "person/other": np.array([person, images.sum() - person]),
-        "cat/dog": images[["cat", "dog"]].to_numpy(),
-    }
-
-
-def _repeated(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """A setting that two tables report, further apart than test images explain."""
-    possible = figures[~checks.impossible(figures["accuracy"])]
-    for start, again in SAME.items():
-        rows = possible[possible["where"].str.startswith(start)]
-        other = possible[possible["where"] == again].iloc[0]
-        nearest = rows.loc[(rows["accuracy"] - other["accuracy"]).abs().idxmin()]
-        said, exceeds = in_words(nearest["accuracy"], other["accuracy"], counts[other["task"]])
-        if exceeds:
-            yield Finding(
-                f"{start} | {again}", f"{', '.join(rows['printed'])} | {other['printed']} %",
-                "same setting", f"As far as is stated the same setting, yet even the nearest two "
-                f"differ: {said}.", "inconsistent",
-            )
-
-
-def _helped(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """The claim that 8 classes help a simpler task (C2.7, C2.8), where Tables 3 and 4 deny it."""
-    rows = figures.set_index("where")
-    for task in HELPED:
-        after, alone = f"Table 4, 8 classes → {task}", f"Table 3, {task}"
-        values = rows.loc[[after, alone], "accuracy"]
-        if values[after] < values[alone]:
-            said, _ = in_words(values[after], values[alone], counts[task])
-            yield Finding(
-                f"{after} | {alone}", " < ".join(rows.loc[[after, alone], "printed"]) + " %",
-                "claim", f"The transfer is said to help; the tables show the opposite: {said}.",
-                "inconsistent",
-            )
-
-
-def _f1() -> Finding:
-    """Table 5 is about the first row of Table 4."""
-    f1 = table("reyes2022_table5").set_index("class")["f1"].sort_values(ascending=False)
-    transfer = table("reyes2022_table4", printed=True).iloc[0]
-    return Finding(
-        "Table 5, {source} → {target}".format(**transfer), f"{transfer['accuracy']} % (Table 4)",
-        "macro F1", f"The mean F1 of the classes is {f1.mean():.3f}: {f1.index[0]} has "
-        f"{f1.iloc[0]}, the next, {f1.index[1]}, {f1.iloc[1]}.", "not shown",
     )

@@ -1,4 +1,4 @@
-"""The command `tlkit`: run the notebooks and report, audit a study, or pretrain the weights."""
+"""The command `tlkit`: run the notebooks and report, audit studies, or pretrain the weights."""
 
 import argparse
 import ast
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from shutil import get_terminal_size
 
-from tlkit.names import check_name
+from tlkit.names import UnknownName, check_name
 from tlkit.parameters import PROFILES
 from tlkit.paths import home
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pretrain()
         return 0
     if chosen.command == "audit":
-        return show_audit()
+        return show_audit(chosen.study)
     try:
         return run(chosen.notebooks, chosen.profile, dict(chosen.parameters), chosen.dry_run)
     except KeyboardInterrupt:
@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("pretrain", help="train the source weights of the small Xception anew")
-    commands.add_parser("audit", help="check the published numbers of reyes2022")
+    audit_command = commands.add_parser("audit", help="check the studies' published numbers")
+    audit_command.add_argument("study", nargs="?", metavar="STUDY", help="none means all")
     run_command = commands.add_parser(
         "run",
         help="run notebooks headlessly and write an HTML report",
@@ -60,17 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def show_audit() -> int:
-    """Print every finding, the gravest first, wrapped to the terminal."""
-    from tlkit.auditing import audit
+def show_audit(study: str | None) -> int:
+    """Print every finding, study by study, the gravest first, wrapped to the terminal."""
+    from tlkit.auditing import STUDIES, audit
 
-    wrap = partial(textwrap.fill, width=min(get_terminal_size().columns, 100))
-    for kind, found in audit().groupby("kind", sort=False):
-        print(f"{kind.upper()} ({len(found)})\n")
-        for row in found.itertuples():
-            print(wrap(f"{row.where}: {row.published}", subsequent_indent="  "))
-            told = f"{row.finding} [{row.check}]"
-            print(wrap(told, initial_indent="  ", subsequent_indent="  "), end="\n\n")
+    try:
+        audits = {name: audit(name) for name in ([study] if study else STUDIES)}
+    except UnknownName as problem:
+        print(f"tlkit: {problem}", file=sys.stderr)
+        return 2
+    width = min(get_terminal_size().columns, 100)
+    wrap = partial(textwrap.fill, width=width, break_on_hyphens=False)
+    for name, every in audits.items():
+        for kind, found in every.groupby("kind", sort=False):
+            print(f"{name}: {kind.upper()} ({len(found)})\n")
+            for row in found.itertuples():
+                print(wrap(f"{row.where}: {row.published}", subsequent_indent="  "))
+                told = f"{row.finding} [{row.check}]"
+                print(wrap(told, initial_indent="  ", subsequent_indent="  "), end="\n\n")
     return 0
 
 

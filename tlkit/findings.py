@@ -4,7 +4,7 @@
 accuracy (%), loss (nats). `counts` gives the images per class of each task.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -43,18 +43,49 @@ def of_figures(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Itera
         ranked = rows.sort_values("accuracy", kind="stable").itertuples()
         for worse, better in pairwise(ranked):
             if better.accuracy > worse.accuracy:
-                yield _difference(better, worse, counts[task])
+                yield difference(better, worse, likely_sizes(counts[task]))
     for task, rows in figures[possible].groupby("task", sort=False):
         yield _baseline(task, rows["accuracy"], counts[task])
 
 
-def in_words(first: float, second: float, images: np.ndarray) -> tuple[str, bool]:
-    """Difference of two accuracies (%) with its z; whether it exceeds noise in all usual splits."""
-    sizes = [checks.split_sizes(images, share)[0] for share in USUAL]
+def likely_sizes(images: np.ndarray) -> list[int]:
+    """Test images of the usual splits, from the images per class, where a study states none."""
+    return [checks.split_sizes(images, share)[0] for share in USUAL]
+
+
+def points(value: float, decimals: int = 2) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def in_words(first: float, second: float, sizes: Sequence[int]) -> tuple[str, bool]:
+    """Difference of two accuracies (%) with its z; whether it exceeds noise at all `sizes`.
+
+    `sizes` are the possible numbers of test images, ascending.
+    """
     scores = checks.z(first, second, sizes)
-    words = f"{first - second:+.2f} points, z {scores[0]:.1f} to {scores[-1]:.1f} for "
-    words = words.replace("-", "−") + f"{sizes[0]:,} to {sizes[-1]:,} test images"
+    said = [f"{each:.1f}".replace("-", "−") for each in scores]
+    words = (
+        f"{points(first - second)} points, z {_range(said)} for "
+        f"{_range([f'{size:,}' for size in sizes])} test images"
+    )
     return words, bool(np.all(np.abs(scores) > CRITICAL))
+
+
+def difference(better: NamedTuple, worse: NamedTuple, sizes: Sequence[int]) -> Finding:
+    """Whether noise explains why one row of `figures` is better than another."""
+    said, exceeds = in_words(better.accuracy, worse.accuracy, sizes)
+    error = checks.standard_error(better.accuracy, worse.accuracy, 1)
+    needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
+    return Finding(
+        f"{better.where} − {worse.where}", f"{better.printed} − {worse.printed} %",
+        "sampling error", f"{said}; from {needed:,.0f} images on |z| exceeds {CRITICAL:.2f}.",
+        "exceeds noise" if exceeds else "within noise",
+    )
+
+
+def _range(values: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys([values[0], values[-1]]))
 
 
 def _has_size(row: NamedTuple, images: np.ndarray) -> bool:
@@ -119,15 +150,4 @@ def _baseline(task: str, accuracies: pd.Series, images: np.ndarray) -> Finding:
         f"Naming the largest class always gives {majority:.1f} %; the published accuracies lie "
         f"{low - majority:.1f} to {high - majority:.1f} points above it.",
         "not shown",
-    )
-
-
-def _difference(better: NamedTuple, worse: NamedTuple, images: np.ndarray) -> Finding:
-    said, exceeds = in_words(better.accuracy, worse.accuracy, images)
-    error = checks.standard_error(better.accuracy, worse.accuracy, 1)
-    needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
-    return Finding(
-        f"{better.where} − {worse.where}", f"{better.printed} − {worse.printed} %",
-        "sampling error", f"{said}; from {needed:,.0f} images on |z| exceeds {CRITICAL:.2f}.",
-        "exceeds noise" if exceeds else "within noise",
     )

@@ -1,0 +1,73 @@
+"""plested2021's rule: how well pretrained weights fit a data set says whether L2SP helps there.
+
+The measure is known second-hand and the gains are digitised: see the heads of the tables.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tlkit.findings import Finding, points
+from tlkit.published import table
+from tlkit.stats import LEVEL
+
+STAND_IN = {"Caltech-256": "Caltech-101"}  # what SimCLR's table has in its place
+
+
+def findings() -> Iterator[Finding]:
+    told = table("plested2021_fit").set_index("dataset")["difference"]
+    yield from _sign(told)
+    yield _few_datasets(told)
+
+
+def _sign(told: pd.Series) -> Iterator[Finding]:
+    """Probe − random weights, as the measure is told: has another study's the other sign?"""
+    leaderboard = table("plested2021_leaderboard")
+    random = leaderboard[leaderboard["init"] == "random"].set_index("dataset")["accuracy"]
+    implied = [
+        f"{accuracy + told[name]:.1f} or {accuracy - told[name]:.1f} ({name})"
+        for name, accuracy in random.items()
+    ]
+    simclr = table("plested2021_simclr").set_index("dataset")
+    simclr = simclr.loc[[STAND_IN.get(name, name) for name in told.index]]
+    gaps = simclr["probe"] - simclr["random"]
+    same = int((np.sign(told).to_numpy() == np.sign(gaps)).sum())
+    if 2 * same < len(told):
+        yield Finding(
+            "Fit measure: probe − random weights", f"{_by_dataset(told, 1)}, second-hand", "sign",
+            f"With the printed accuracies of random weights the probes are, as told or reversed, "
+            f"{', '.join(implied)} %. For {same} of the {len(told)} SimCLR's Table B.5 has the "
+            f"told sign: {_by_dataset(gaps, 1)}. Random weights − probe is likelier.",
+            "inconsistent",
+        )
+
+
+def _few_datasets(told: pd.Series) -> Finding:
+    """What the measure says about L2SP's gain, by all orders of so few data sets."""
+    bars = table("plested2021_figure").pivot(index="dataset", columns="setting", values="accuracy")
+    gains = (bars["default L2SP"] - bars["default"]).loc[told.index]
+
+    def correlation(measure: np.ndarray) -> float:
+        return stats.spearmanr(measure, gains).statistic
+
+    one_sided, two_sided = (
+        stats.permutation_test(
+            [told], correlation, permutation_type="pairings", vectorized=False, alternative=sides
+        ).pvalue for sides in ("less", "two-sided")
+    )
+    orders = math.factorial(len(told))
+    return Finding(
+        "Fit measure | L2SP over default", f"{_by_dataset(gains)}, digitised", "exact permutation",
+        f"Rank correlation {points(correlation(told))}: {one_sided * orders:.0f} of {orders} "
+        f"orders have one so low, p {one_sided:.2f} (two-sided {two_sided:.2f}). With {len(told)} "
+        f"data sets p is at best {1 / orders:.2g} (two-sided {2 / orders:.2g}).",
+        "not shown" if two_sided > 1 - LEVEL else "exceeds noise",
+    )
+
+
+def _by_dataset(values: pd.Series, decimals: int = 2) -> str:
+    said = [f"{points(value, decimals)} ({name})" for name, value in values.items()]
+    return f"{', '.join(said)} points"
