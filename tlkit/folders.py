@@ -46,7 +46,7 @@ def scan(path: Path | str) -> ImageFolder:
         above = next(folder for folder in root.absolute().parents if folder.is_dir())
         names = [folder.name for folder in _list(above)[0]]
         near = get_close_matches(root.name, names, n=5, cutoff=0.4) or names[:5] or ["no folders"]
-        _refuse(root, ("missing or not a folder", [root], f"{above} holds {', '.join(near)}"))
+        refuse(root, ("missing or not a folder", [root], f"{above} holds {', '.join(near)}"))
     splits = {folder: SPLITS.get(folder.name.lower()) for folder in _list(root)[0]}
     official = {"train", "test"} <= set(splits.values())
     parts = {part: split for part, split in splits.items() if split} if official else {root: None}
@@ -90,16 +90,22 @@ def decode(
     def read(index: int) -> str | None:
         try:
             with Image.open(root / folder.files[index]) as image:
-                square = center_crop(resize(_rgb(image), [size]), [size])
+                pixels = square(image, size)
         except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, struct.error, …
             return f"{folder.files[index]} ({type(error).__name__}: {error})"
-        out[index] = np.asarray(square).transpose(2, 0, 1)
+        out[index] = pixels
 
     with ThreadPoolExecutor(4) as threads:  # more would only wait for the interpreter's lock
         results = list(progress(threads.map(read, range(len(out))), "decoding", len(out)))
     unreadable = [problem for problem in results if problem]
-    _refuse(root, ("unreadable", unreadable, "Delete or replace them"))
+    refuse(root, ("unreadable", unreadable, "Delete or replace them"))
     return out
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """The centre of an image as RGB, uint8 `[3, size, size]`; see `decode`."""
+    cut = center_crop(resize(_rgb(image), [size]), [size])
+    return np.asarray(cut).transpose(2, 0, 1)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -147,7 +153,7 @@ def _check(root: Path, parts: dict, inside: dict, classes: list[str], copies: li
     away = f"Point at {trees[0]} if that holds the classes, else move" if trees else "Move"
     others = [file for _, _, files in inside.values() for file in files]
     across = [(one, two) for one, two in copies if one.parent.name != two.parent.name]
-    _refuse(
+    refuse(
         root,
         ("fewer than two classes", few, "Make one sub-folder a class"),
         ("outside the class folders", stray, "Move each into the folder of its class, or away"),
@@ -160,7 +166,7 @@ def _check(root: Path, parts: dict, inside: dict, classes: list[str], copies: li
     )
 
 
-def _refuse(root: Path, *problems: tuple[str, list, str]) -> None:
+def refuse(root: Path, *problems: tuple[str, list, str]) -> None:
     """Raise one error for those of the problems (what, where, remedy) that are somewhere."""
     told = [_tell(root, *problem) for problem in problems if problem[1]]
     if told:

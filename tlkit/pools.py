@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from tlkit import drawing
+from tlkit import bundled, drawing, public
 from tlkit.folders import decode, scan
 from tlkit.names import unknown
 from tlkit.paths import home, whole
 from tlkit.progress import progress
 
-DRAWN_PER_CLASS = {
+DRAWN_PER_CLASS = {world: {"train": 80, "test": 50} for world in drawing.WORLDS} | {
     "drawn_source": {"train": 400, "test": 50},
     "drawn8": {"train": 300, "test": 150},
 }
@@ -36,12 +36,17 @@ class Pool:
 
 
 def pool(name: str, size: int) -> Pool:
-    """All images of a drawn world, a folder, or a folder under `data/images/`, by its name.
+    """All images of a drawn world, a bundled or public set, a folder, or one in `data/images/`.
 
-    Raises `UnknownName` for none of these, `BadImageFolder` for a folder not to be trusted.
+    The first of these that has that name; a folder always answers to its path.
+    Raises `UnknownName` for none of these, `BadImageFolder` for images not to be trusted.
     """
     if name in drawing.WORLDS:
         fill, fingerprint = _draw, _code_of_drawings(name)
+    elif name in bundled.SETS:
+        fill, fingerprint = _unpack, bundled.fingerprint(name)
+    elif name in public.SETS:
+        fill, fingerprint = _decode, public.fingerprint(name)
     else:
         folder = _folder(name)
         fill, fingerprint = _decode, _files_in(folder)
@@ -85,8 +90,14 @@ def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.
     return list(classes), labels, splits
 
 
-def _decode(folder: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    listing = scan(folder)
+def _unpack(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    images, classes, labels, splits = bundled.read(name, size)
+    np.save(path, images)
+    return classes, labels, splits
+
+
+def _decode(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    folder, listing = public.read(name) if name in public.SETS else (name, scan(name))
     shape = (len(listing.files), 3, size, size)
     images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     decode(folder, listing, size, out=images)
@@ -111,7 +122,8 @@ def _folder(name: str) -> Path:
             return folder.resolve()
     registered = [path.name for path in under.glob("*") if path.is_dir()]
     remedy = f"; or put one folder per class under {under / Path(name).name}"
-    raise unknown("task", name, [*drawing.WORLDS, *registered], remedy)
+    known = [*drawing.WORLDS, *bundled.SETS, *public.SETS, *registered]
+    raise unknown("task", name, known, remedy)
 
 
 def _code_of_drawings(world: str) -> str:

@@ -1,6 +1,6 @@
 """Synthetic images, drawn at once and always alike: the kit's data where there is no network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from zlib import crc32
 
@@ -9,16 +9,13 @@ import torch
 
 from tlkit.names import check_name
 
-from . import eight, source
 from .camera import photograph
+from .worlds import ATLAS
 
-__all__ = ["WORLDS", "draw"]
+__all__ = ["CARDS", "WORLDS", "draw"]
 
-WORLDS: dict[str, tuple[str, ...]] = {
-    "drawn_source": source.NAMES,
-    "drawn8": eight.NAMES,
-}
-SCENES = {"drawn_source": source.scene, "drawn8": eight.scene}  # scene(label, dice) of each world
+WORLDS = {name: world.classes for name, world in ATLAS.items()}
+CARDS = {name: world.card for name, world in ATLAS.items()}  # a line on each
 SIZES = range(32, 129)
 SPLITS = ("train", "test")
 CHUNK = 64  # images painted together; of no influence on the pictures
@@ -31,8 +28,9 @@ def draw(
 
     Returns uint8 `[n, 3, size, size]`, RGB. An image depends on world, split, label, index and
     size alone: the same bytes in any batch, in any order and with any number of threads. `split`
-    is "train" or "test", which share no image; `size` is 32 … 128 pixels. Raises ValueError for
-    a world, label, index, size or split that does not exist.
+    is "train" or "test", which share no image; `size` is 32 … 128 pixels. Where a world's labels
+    are noisy, some training images show another class. Raises ValueError for a world, label,
+    index, size or split that does not exist.
     """
     _check(world, label, size, split)
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
@@ -43,14 +41,20 @@ def draw(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several would cut tensors anywhere, also within an image
     try:
-        for start in range(0, len(indices), CHUNK):
-            chunk = indices[start:start + CHUNK]
-            generators = [np.random.default_rng([stream, label, index]) for index in chunk]
-            scene = partial(SCENES[world], label)
-            images[start:start + CHUNK] = photograph(scene, generators, size)
+        for kind, rows in _chunks(ATLAS[world].shown(label, indices, split)):
+            generators = [np.random.default_rng([stream, label, at]) for at in indices[rows]]
+            images[rows] = photograph(partial(ATLAS[world].scene, kind), generators, size)
     finally:
         torch.set_num_threads(threads)
     return images
+
+
+def _chunks(kinds: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Every kind with the places where it stands, a few of them at a time."""
+    for kind in np.unique(kinds):
+        places = np.flatnonzero(kinds == kind)
+        for start in range(0, len(places), CHUNK):
+            yield kind, places[start:start + CHUNK]
 
 
 def _check(world: str, label: int, size: int, split: str) -> None:

@@ -25,18 +25,19 @@ def photograph(
     scene = design(dice)
     noise = {name: _noise(generators, *shape, size) for name, shape in GRIDS.items()}
     studio = dice.chance(scene.studio)
+    crowd = scene.clutter * (1 - studio)
     x, y = _coordinates(n, size)
     canvas = Canvas(
         backdrop(scene, dice, studio, noise, y), x, y, size / 2,
         noise["fine"][:, 0], (4 * noise["blotches"][:, 0]).clamp_(-1, 1),
     )
     for _ in range(2):
-        paint(canvas, clutter(dice, 0.5 * (1 - studio), nearest=0.3))
+        paint(canvas, clutter(dice, 0.5 * crowd, nearest=0.3))
     _pose(canvas, scene, dice, noise["warp"])
     for part in scene.parts:
         paint(canvas, part)
     canvas.x, canvas.y, canvas.pixels = x, y, size / 2
-    paint(canvas, clutter(dice, 0.2 * (1 - studio), nearest=0.6))
+    paint(canvas, clutter(dice, 0.2 * crowd, nearest=0.6))
     image = _blur(_light(canvas, dice, studio), dice)[:, :, :size, :size]
     grain = np.stack([g.standard_normal((3, size, size), dtype=np.float32) for g in generators])
     image = image + torch.from_numpy(grain) * per_image(dice.uniform(0, 0.03))[0].unsqueeze(1)

@@ -19,6 +19,7 @@ class Scene:
     tilt: float = 0.2  # standard deviation of the object's rotation, radians
     scale: tuple[float, float] = (0.65, 1.05)  # the object's size, 1 fills the image
     rough: float = 1.0  # strength of the background's noise
+    clutter: float = 1.0  # how likely other things stand around, 0 never
 
 
 def backdrop(

@@ -36,9 +36,9 @@ class Design:
 
 
 @cache
-def design(label: int) -> Design:
-    """The design of a class, from its own random numbers."""
-    random = np.random.default_rng([DESIGNS, label])
+def design(label: int, seed: int = DESIGNS) -> Design:
+    """The design of a class, from its own random numbers; another seed, other designs."""
+    random = np.random.default_rng([seed, label])
     by_colour = random.random() < 0.35
     palette = [
         (random.random(), 0.9 * random.random() ** 0.8, random.uniform(0.12, 0.97),
@@ -46,20 +46,20 @@ def design(label: int) -> Design:
         for _ in range(3)
     ]
     symmetric = random.random() < 0.5
-    groups = [_group(random, "once", random.uniform(0.3, 0.75, 2), presence=1)]
+    groups = [group(random, "once", random.uniform(0.3, 0.75, 2), presence=1)]
     for _ in range(random.integers(3, 8)):
         layout = "mirrored" if symmetric else "once"
         if random.random() < 0.15 and len(groups) < 4:
             layout = random.choice(["fan", "row"])
         presence = random.choice([1, 1, 1, 0.6])
-        groups.append(_group(random, layout, np.exp(random.uniform(-2.6, -0.8, 2)), presence))
+        groups.append(group(random, layout, np.exp(random.uniform(-2.6, -0.8, 2)), presence))
     return Design(
         groups, palette, random.choice(["any", "sky", "road", "green", "indoor"]),
         random.choice([0.05, 0.15, 0.8], p=[0.5, 0.3, 0.2]), random.choice([0.1, 0.2, 0.6]),
     )
 
 
-def _group(
+def group(
     random: np.random.Generator, layout: str, extent: np.ndarray, presence: float
 ) -> Group:
     """A random group of parts of this extent (width and height)."""
@@ -89,9 +89,17 @@ def _group(
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of a class: its design with colours, places and shapes a little varied."""
-    kind = design(label)
-    palette = [_colour(dice, *entry) for entry in kind.palette]
+    """Pictures of a class."""
+    return depict(design(label), dice)
+
+
+def depict(kind: Design, dice: Dice) -> Scene:
+    """Pictures of a design: its colours, places and shapes a little varied."""
+    return arrange(kind, [_colour(dice, *entry) for entry in kind.palette], dice)
+
+
+def arrange(kind: Design, palette: list[Colour], dice: Dice) -> Scene:
+    """Pictures of a design in other colours than its own: its places and shapes a little varied."""
     parts = []
     for group in kind.groups:
         width = group.shape["width"] * np.exp(dice.normal(0, 0.12))

@@ -9,7 +9,7 @@ from .scenery import Scene
 TYRE, METAL, GLASS = (0.08, 0.08, 0.09), (0.58, 0.58, 0.6), (0.2, 0.25, 0.31)
 
 
-def _varnish(dice: Dice) -> Colour:
+def varnish(dice: Dice) -> Colour:
     """White, grey, black or any strong colour."""
     coloured = dice.chance(0.6)
     return hsv(dice.uniform(0, 1), coloured * dice.uniform(0.5, 0.95), dice.uniform(0.15, 0.95))
@@ -19,7 +19,7 @@ def airplane(dice: Dice) -> Scene:
     """A jet or a propeller machine from the side, or a jet from below; its nose to the left."""
     jet, propeller, below = dice.pick(0.5, 0.25, 0.25)
     upright, swept = 1 - below, 1 - propeller
-    accent = _varnish(dice)
+    accent = varnish(dice)
     pale = hsv(dice.uniform(0, 1), dice.uniform(0, 0.2), dice.uniform(0.6, 0.98))
     hull = mix(pale, accent, propeller * dice.chance(0.6))
     length, radius = 0.9 - 0.15 * propeller, dice.uniform(0.11, 0.16) + 0.03 * propeller
@@ -55,7 +55,7 @@ def airplane(dice: Dice) -> Scene:
 def car(dice: Dice) -> Scene:
     """From the side, or from the front."""
     kinds = aside, front = dice.pick(0.65, 0.35)
-    body = _varnish(dice)
+    body = varnish(dice)
     length = by_kind(kinds, dice.uniform(0.76, 0.92), 0.62)
     deck = dice.uniform(0.18, 0.25) + 0.06 * front
     roof = by_kind(kinds, dice.uniform(0.34, 0.55), 0.48)
@@ -88,7 +88,7 @@ def car(dice: Dice) -> Scene:
 
 def motorbike(dice: Dice) -> Scene:
     """From the side: a sports machine with a fairing, or a naked one."""
-    paintwork, sporty = _varnish(dice), dice.chance(0.35)
+    paintwork, sporty = varnish(dice), dice.chance(0.35)
     radius, reach = dice.uniform(0.29, 0.36), dice.uniform(0.55, 0.64)
     rake = dice.uniform(0.25, 0.6)
     parts = []
