@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from timm.data.mixup import mixup_target
 
-from tlkit.augmentation import augment, normalise
+from tlkit.augmentation import augment, mixup, normalise
 
 KINDS = ["crop", "colour"]
 
@@ -131,3 +132,59 @@ def test_colour_keeps_grey_grey():
     found = augment(grey, "colour", generator())
     assert torch.allclose(found[:, 0], found[:, 1], atol=1e-2)
     assert torch.allclose(found[:, 0], found[:, 2], atol=1e-2)
+
+
+# RandAugment: its draws are torch's global ones.
+
+
+def randaugment(images, seed=0):
+    torch.manual_seed(seed)
+    return augment(images, "randaugment", None)
+
+
+def test_randaugment_keeps_shape_type_and_scale():
+    images = pictures(40, 20, 16)
+    given = images.clone()
+    found = randaugment(images)
+    assert found.shape == images.shape and found.dtype == torch.float32
+    assert torch.equal(images, given)
+    # Erased pixels are noise of mean 127.5 and standard deviation 64, all others 0 … 255.
+    assert found.min() > 127.5 - 6 * 64 and found.max() < 127.5 + 6 * 64
+    assert ((found > -1e-3) & (found < 255.001)).double().mean() > 0.95
+    assert 64 < found.mean() < 191 and found.std() > 30
+
+
+def test_randaugment_differs_from_image_to_image_and_by_seed_only():
+    images = pictures(1).expand(6, -1, -1, -1)
+    one, again, other = (randaugment(images, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    for i in range(6):
+        for j in range(i):
+            assert not torch.allclose(one[i], one[j], atol=1)
+
+
+def test_randaugment_erases_parts_of_half_of_the_images():
+    """Noise that overshoots 0 … 255 is a sign of erasing that nothing else leaves."""
+    n = 300
+    found = randaugment(pictures(n, 32, 32)).flatten(1)
+    erased = (found.min(1).values < -1) | (found.max(1).values > 256)
+    assert abs(erased.double().mean() - 0.5) < 4 * 0.5 / n**0.5
+
+
+# Mixup.
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_mixup_is_a_share_of_each_image_and_the_rest_of_its_opposite(share):
+    inputs = (pictures(5), pictures(5, 4, 4, seed=1))
+    labels = torch.tensor([0, 2, 1, 1, 3])
+    targets = torch.nn.functional.one_hot(labels, 4).float()
+    given = [tensor.clone() for tensor in (*inputs, targets)]
+    mixed, mixed_targets = mixup(inputs, targets, share)
+    for found, tensor in zip(mixed, inputs, strict=True):
+        for i in range(5):
+            torch.testing.assert_close(found[i], share * tensor[i] + (1 - share) * tensor[4 - i])
+        assert share != 1 or torch.equal(found, tensor)
+        assert share != 0 or torch.equal(found, tensor.flip(0))
+    torch.testing.assert_close(mixed_targets, mixup_target(labels, 4, share))
+    assert all(map(torch.equal, given, (*inputs, targets)))

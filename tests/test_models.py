@@ -112,6 +112,17 @@ def test_a_module_is_named_by_a_path_to_its_own_tensors_only(name, built):
         assert under and under <= set(names)
 
 
+@pytest.mark.parametrize("name", SIZES)
+def test_every_state_tensor_has_the_number_of_its_module_and_the_head_the_last(name, built):
+    model = built(name)
+    numbers = models.module_numbers(model)
+    states = models.module_states(model).values()
+    assert numbers.keys() == model.state_dict().keys()
+    assert all(numbers[n] == i for i, names in enumerate(states) for n in names)
+    rest = set(numbers).difference(*states)
+    assert len(rest) == 2 and {numbers[n] for n in rest} == {len(states)}
+
+
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_modules_do_not_depend_on_the_number_of_classes(name, built):
     with_head, without = built(name), timm.create_model(name, num_classes=0)
@@ -353,6 +364,20 @@ def test_weights_go_through_a_file_and_back(built, tmp_path):
     for name in ("a.safetensors", "a.pth"):
         read = models.read_weights(str(tmp_path / name), "test_resnet")
         assert read.keys() == state.keys() and not moved(state, read)
+
+
+@pytest.mark.parametrize("name", ["xception_small", "test_resnet.r160_in1k", "test_vit"])
+def test_weights_come_with_the_head_of_their_source(name, built):
+    torch.manual_seed(5)
+    state = models.build(name, 9).state_dict()
+    model = models.with_source_head(name, state)
+    assert model.num_classes == 9 and not moved(state, model.state_dict())
+
+
+def test_weights_without_the_head_of_their_source_are_refused(built):
+    state = {n: t for n, t in snapshot(built("test_resnet")).items() if not n.startswith("fc.")}
+    with pytest.raises(ValueError, match="without.*fc.weight"):
+        models.with_source_head("test_resnet", state)
 
 
 @pytest.mark.parametrize("init", ["pretraned", "no/such/file.safetensors", "."])

@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from timm.optim import create_optimizer_v2
 from torch import nn
 
 from tlkit import models
@@ -129,18 +128,3 @@ def test_splitting_changes_no_tensor_of_the_model():
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     split(model, images(1))
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
-
-
-@pytest.mark.parametrize("name, size", [("levit_128s", 224), ("test_efficientnet", 32)])
-def test_the_suffix_decays_the_parameters_that_the_model_decays(name, size):
-    """A model may name weights that are never decayed; its suffix must know them too."""
-    model = frozen_model(name, 0.3)
-    _, suffix = split(model, images(2, size))
-    groups = [
-        {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-        for optimizer in (
-            create_optimizer_v2(network, opt="sgd", lr=0.1, weight_decay=0.1)
-            for network in (model, suffix)
-        )
-    ]
-    assert groups[0] == groups[1]

@@ -4,14 +4,18 @@ import json
 from dataclasses import replace
 from hashlib import sha256
 
+import numpy as np
 import timm
 import torch
 from safetensors.torch import load_file
 
-from tlkit import pools, pretraining
+from tlkit import drawing, pools, pretraining
+from tlkit.augmentation import normalise
+from tlkit.fisher import diagonal
+from tlkit.models import with_source_head
 from tlkit.pretraining import RECIPE
 from tlkit.runs import Run
-from tlkit.xception import WEIGHTS
+from tlkit.xception import FISHER, WEIGHTS
 
 CARD = json.loads(WEIGHTS.with_suffix(".json").read_text())
 
@@ -34,6 +38,12 @@ def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     few = replace(RECIPE, size=32, val_per_class=1, epochs=1, val_every=0)
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
     monkeypatch.setattr(pretraining, "WEIGHTS", weights)
+    monkeypatch.setattr(pretraining, "FISHER", weights.with_name("fisher.safetensors"))
+    # One class for each image instead of all 200, which take minutes.
+    monkeypatch.setattr(
+        pretraining, "diagonal",
+        lambda model, images, way, names: diagonal(model, images, "sampled", names),
+    )
     monkeypatch.setattr(pretraining, "RECIPE", few)
     monkeypatch.setitem(pools.DRAWN_PER_CLASS, "drawn_source", {"train": 3, "test": 1})
     record = pretraining.pretrain()
@@ -42,3 +52,19 @@ def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     assert card.keys() == CARD.keys()
     assert card["test_accuracy"] == round(record.accuracy, 4)
     assert load_file(weights)["fc.weight"].shape[0] == 200
+    written = load_file(weights.with_name("fisher.safetensors"))
+    assert written.keys() == load_file(FISHER).keys()
+
+
+def test_the_fisher_information_is_that_of_the_shipped_weights():
+    """Exact on a few pictures of the source, sampled on others: the modules agree in size."""
+    assert CARD["fisher_sha256"] == sha256(FISHER.read_bytes()).hexdigest()
+    exact, model = load_file(FISHER), with_source_head("xception_small", load_file(WEIGHTS))
+    assert all(exact[n].shape == p.shape for n, p in model.named_parameters() if n[:3] != "fc.")
+    pictures = np.concatenate([drawing.draw("drawn_source", k, [9], 48) for k in range(200)])
+    images = normalise(torch.from_numpy(pictures), torch.full((3,), 0.5), torch.full((3,), 0.5))
+    generator = torch.Generator().manual_seed(0)
+    sampled = diagonal(model, images, "sampled", list(exact), generator=generator)
+    totals = np.array([[found[name].sum() for name in exact] for found in (exact, sampled)])
+    assert np.corrcoef(np.log(totals))[0, 1] > 0.95
+    assert 0.5 < totals[0].sum() / totals[1].sum() < 2

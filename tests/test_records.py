@@ -1,5 +1,6 @@
 """Records: keyed by all that decides a result, trained once, whole or not there at all."""
 
+import json
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from tlkit import records
 from tlkit.data import load
 from tlkit.models import build, module_states
 from tlkit.paths import home
+from tlkit.penalties import Pull, l2, l2_sp
 from tlkit.pools import look_again
 from tlkit.records import complete, initial_weights, key, read, weights_path
 from tlkit.runs import Run
@@ -78,6 +80,10 @@ def run(tmp_path) -> Run:
     )
 
 
+def as_json(run: Run) -> dict:
+    return json.loads(json.dumps(vars(run)))
+
+
 def refuse(*_, **__):
     raise AssertionError("trained a second time")
 
@@ -101,7 +107,9 @@ def test_every_field_changes_the_key(run, tmp_path):
         "init": replace(run, seed=9), "transferred": 1, "frozen": 1, "frozen_bn": "drift",
         "size": 33, "train_per_class": 5, "val_per_class": 1, "augmentation": "crop",
         "epochs": 2, "batch_size": 9, "optimizer": "adamw", "lr": 0.02, "weight_decay": 1e-3,
-        "val_every": 1, "seed": 1, "half": "first",
+        "val_every": 1, "seed": 1, "half": "first", "normalisation": "half",
+        "mixup": 0.4, "label_smoothing": 0.1, "lr_scales": ((2, 0.1),), "schedule": "step",
+        "penalty": l2(0.1),
     }
     assert set(others) == {field.name for field in fields(Run)}, "a field without a test"
     keys = [key(run)] + [key(replace(run, **{name: value})) for name, value in others.items()]
@@ -114,8 +122,45 @@ def test_classes_kept_and_their_order_change_the_key(run):
     assert len({key(replace(run, task=f"{run.task}{kept}")) for kept in tasks}) == len(tasks)
 
 
-@pytest.mark.parametrize("one, two", [({"lr": 1}, {"lr": 1.0}),
-                                      ({"weight_decay": 0}, {"weight_decay": 0.0})])
+def test_all_that_a_penalty_says_changes_the_key(run):
+    pulls = [
+        (), l2(0.1), l2(0.2), l2_sp(0.1), l2(0.1, until=2), l2(0.1, until="transferred"),
+        l2(0.1, parameters="all"), l2_sp(0.1, fisher="target"), l2_sp(0.1, fisher="as coded"),
+        l2(0.1, until=2) + l2(0.1), l2(0.1, until=2) + l2_sp(0.1), l2_sp(0.1, until=2) + l2(0.1),
+    ]
+    assert len({key(replace(run, penalty=each, weight_decay=0)) for each in pulls}) == len(pulls)
+
+
+def test_the_order_and_each_of_the_scales_change_the_key(run):
+    scales = [(), ((2, 0.1),), ((3, 0.1),), ((2, 0.2),), (("conv1", 0.1),),
+              ((1, 0.1), (2, 0.1)), ((1, 0.1), (2, 0.2)), ((1, 0.2), (2, 0.1))]
+    assert len({key(replace(run, lr_scales=each)) for each in scales}) == len(scales)
+
+
+def test_the_decay_that_none_stands_for_is_in_the_key(run):
+    assert key(replace(run, weight_decay=None)) == key(replace(run, weight_decay=1e-4))
+    both = [replace(run, penalty=l2(0.1), weight_decay=decay) for decay in (None, 0, 1e-4)]
+    assert key(both[0]) == key(both[1]) != key(both[2])
+
+
+def test_the_fisher_information_of_the_source_is_part_of_the_key(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "FISHER", tmp_path / "fisher.safetensors")
+    keys = set()
+    for value in range(2):
+        save_file({"weight": torch.full((3,), float(value))}, records.FISHER)
+        of_source, of_target = (
+            key(replace(run, penalty=l2_sp(0.1, fisher=which))) for which in ("source", "target")
+        )
+        keys |= {of_source, of_target}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("one, two", [
+    ({"lr": 1}, {"lr": 1.0}), ({"weight_decay": 0}, {"weight_decay": 0.0}),
+    ({"mixup": 0}, {"mixup": 0.0}), ({"label_smoothing": 0}, {"label_smoothing": 0.0}),
+    ({"lr_scales": ((2, 1),)}, {"lr_scales": ((2, 1.0),)}),
+    ({"penalty": l2(1)}, {"penalty": l2(1.0)}),
+])
 def test_equal_runs_have_equal_keys(run, one, two):
     one, two = replace(run, **one), replace(run, **two)
     assert one == two and key(one) == key(two)
@@ -194,9 +239,10 @@ def test_outputs_are_in_the_order_of_the_test_split_and_give_the_accuracy(run):
 
 
 def test_a_record_says_what_it_is(run):
-    record = complete(replace(run, epochs=3, frozen="all", val_every=2))
+    run = replace(run, epochs=3, frozen="all", val_every=2)
+    record = complete(run)
     body = sum(p.numel() for p in build(run.model, 3).parameters())
-    assert record.recipe == vars(replace(run, epochs=3, frozen="all", val_every=2))
+    assert record.recipe == as_json(run)
     assert record.classes == ["ant", "bee", "cat"]
     assert [epoch["epoch"] for epoch in record.history] == [1, 2, 3]
     assert ["val_accuracy" in epoch for epoch in record.history] == [False, True, True]
@@ -229,7 +275,15 @@ def test_which_validation_images_were_right_is_what_the_history_says(run, val_ev
 
 def test_a_nested_recipe_is_in_the_record(run):
     target = replace(run, init=replace(run, seed=3), lr=0.02)
-    assert complete(target).recipe["init"] == vars(replace(run, seed=3))
+    assert complete(target).recipe["init"] == as_json(replace(run, seed=3))
+
+
+def test_penalties_and_scales_are_in_the_record(run):
+    run = replace(run, penalty=l2(0.1, until=2) + l2(0.2), lr_scales=((2, 0.1), ("layer3", 0.5)))
+    record = complete(run)
+    assert record.recipe["lr_scales"] == [[2, 0.1], ["layer3", 0.5]]
+    assert [Pull(**pull) for pull in record.recipe["penalty"]] == list(run.penalty)
+    assert record.history[-1]["penalty"] > 0
 
 
 def test_the_given_form_of_the_task_does_not_matter_to_the_record(run, tmp_path, monkeypatch):

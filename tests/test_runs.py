@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from tlkit.names import UnknownName
+from tlkit.penalties import l2, l2_sp
 from tlkit.runs import Run, grid
 
 
@@ -31,6 +32,9 @@ def test_a_mistyped_field_names_the_right_one(mistyped, right):
         "size": [0, -1], "epochs": [0, -5], "batch_size": [0], "lr": [0, -0.1, float("nan")],
         "train_per_class": [0, -1], "val_per_class": [-1], "weight_decay": [-1e-4],
         "val_every": [-1], "seed": [-1], "frozen_bn": ["evla", True], "augmentation": ["crops"],
+        "normalisation": ["weight", ""], "schedule": ["steps"], "mixup": [-0.1],
+        "label_smoothing": [-0.1, 1.1], "penalty": [(0.1,), ("l2",)],
+        "lr_scales": [(("conv1",),), (("conv1", -0.1),), ("conv1", 0.1)],
     }.items(),
 )
 def test_bad_values_are_refused_with_the_field_named(field, values):
@@ -42,7 +46,9 @@ def test_bad_values_are_refused_with_the_field_named(field, values):
 
 
 @pytest.mark.parametrize("field, mistyped, right", [("frozen_bn", "evla", "eval"),
-                                                    ("augmentation", "color", "colour")])
+                                                    ("augmentation", "color", "colour"),
+                                                    ("normalisation", "image", "images"),
+                                                    ("schedule", "cosin", "cosine")])
 def test_a_mistyped_value_names_the_right_one(field, mistyped, right):
     with pytest.raises(UnknownName, match=rf"nearest valid: .*\b{right}\b"):
         Run(**{field: mistyped})
@@ -50,11 +56,23 @@ def test_a_mistyped_value_names_the_right_one(field, mistyped, right):
 
 @pytest.mark.parametrize(
     "good", [{"val_per_class": 0}, {"weight_decay": 0}, {"train_per_class": None},
-             {"train_per_class": 1}, {"frozen_bn": "drift"}, {"augmentation": "colour"}]
+             {"train_per_class": 1}, {"frozen_bn": "drift"}, {"augmentation": "colour"},
+             {"augmentation": "randaugment"}, {"weight_decay": None}, {"schedule": "step"},
+             {"mixup": 0}, {"label_smoothing": 0}, {"label_smoothing": 1}, {"penalty": ()},
+             {"penalty": l2_sp(0) + l2(0.1)}, {"lr_scales": (("conv1", 0), (2, 0.1))},
+             *({"normalisation": kind} for kind in ("weights", "half", "imagenet", "images"))]
 )
 def test_values_at_the_edge_are_accepted(good):
     run = Run(**good)
     assert {name: getattr(run, name) for name in good} == good
+
+
+@pytest.mark.parametrize("penalty, asked, decay", [
+    ((), None, 1e-4), ((), 0, 0), ((), 0.1, 0.1), (l2(0.1), None, 0), (l2(0.1), 0.1, 0.1),
+    (l2_sp(0.1), 0, 0),
+])
+def test_a_penalty_replaces_the_decay_unless_both_are_asked_for(penalty, asked, decay):
+    assert Run(penalty=penalty, weight_decay=asked).decay() == decay
 
 
 def test_a_run_cannot_be_changed():
@@ -65,12 +83,14 @@ def test_a_run_cannot_be_changed():
 def test_equal_recipes_are_one_key():
     assert Run(lr=0.1) == Run(lr=0.1) != Run(lr=0.2)
     assert len({Run(seed=0), Run(seed=0), Run(seed=1)}) == 2
+    assert len({Run(penalty=l2_sp(s) + l2(0.1), lr_scales=((2, s),)) for s in (0, 0, 1)}) == 2
     nested = [Run(init=Run(seed=seed, init=Run(lr=0.5))) for seed in (0, 0, 1)]
     assert len(set(nested)) == 2
 
 
 def test_pickling_keeps_a_nested_recipe():
-    run = Run(task="drawn8[cat,dog]", init=Run(init=Run(init="random", lr=0.5), epochs=3), seed=7)
+    run = Run(task="drawn8[cat,dog]", init=Run(init=Run(init="random", lr=0.5), epochs=3), seed=7,
+              penalty=l2_sp(0.1, fisher="target") + l2(0.01), lr_scales=(("conv1", 0.1),))
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(run, protocol)) == run
 

@@ -1,5 +1,6 @@
 """A sweep: one row per arm and seed, every run trained once, by however many workers."""
 
+import json
 import os
 from dataclasses import fields, replace
 
@@ -12,10 +13,12 @@ from safetensors.torch import load_file
 
 import tlkit
 from tlkit import judging, records, sweeping
+from tlkit.data import load
 from tlkit.judging import scores
 from tlkit.models import build, module_states
 from tlkit.names import UnknownName
 from tlkit.paths import home
+from tlkit.penalties import l2, l2_sp
 from tlkit.records import complete, key, read, weights_path
 from tlkit.runs import Run, grid
 from tlkit.sweeping import sweep
@@ -212,7 +215,8 @@ def test_what_others_start_from_gets_their_seed_and_is_shared_by_them(run, train
     assert len(trained) == 2 + 4
     for row in results.to_dict("records"):
         assert row["init"] == replace(source, seed=row["seed"])
-        assert read(row["key"]).recipe["init"] == vars(row["init"])
+        as_json = json.loads(json.dumps(vars(row["init"])))
+        assert read(row["key"]).recipe["init"] == as_json
     left = [load_file(weights_path(key(each))) for each in sources]
     assert any(not torch.equal(left[0][name], left[1][name]) for name in left[0])
 
@@ -270,6 +274,20 @@ def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkey
     assert trained == [] and stored() == []
 
 
+@pytest.mark.parametrize("changes", [
+    {"mixup": 0.4}, {"label_smoothing": 0.1}, {"augmentation": "randaugment"},
+    {"normalisation": "images"}, {"schedule": "step", "lr_scales": ((2, 0.1),)},
+    {"penalty": l2_sp(0.1, fisher="target") + l2(0.01)},
+    {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
+])
+def test_a_dry_run_of_images_that_are_not_of_every_class(run, changes, monkeypatch):
+    monkeypatch.setenv("TLKIT_DRY_RUN", "1")
+    few = replace(run, init=replace(run, epochs=9), batch_size=4)
+    assert set(load(few).trial(8).train.labels.tolist()) == {0, 1}  # of three classes
+    plan = sweep({"a": replace(few, **changes)})
+    assert np.isfinite(plan["train_loss"]).all()
+
+
 def test_a_dry_run_of_a_chain_tries_all_of_it_and_writes_no_record(run, monkeypatch, trained):
     monkeypatch.setenv("TLKIT_DRY_RUN", "1")
     source = replace(run, init=replace(run, seed=4, epochs=300), epochs=300)
@@ -311,7 +329,9 @@ def test_two_workers_give_bit_for_bit_what_one_gives(
     run, tmp_path, monkeypatch, trained, workers
 ):
     source = replace(run, lr=0.05)
-    arms = {"plain": run, "target": replace(run, init=source, frozen=1, augmentation="colour")}
+    arms = {"plain": run, "target": replace(run, init=source, frozen=1, augmentation="colour"),
+            "mixed": replace(run, augmentation="randaugment", mixup=0.4, penalty=l2(0.1),
+                             lr_scales=((2, 0.1),), schedule="step", epochs=2)}
     here = sweep(arms, seeds=range(2))
     ours = logits(here)
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "of_two"))
@@ -319,7 +339,7 @@ def test_two_workers_give_bit_for_bit_what_one_gives(
     del trained[:]
     there = sweep(arms, seeds=range(2))
     assert trained == []  # the workers have trained them all
-    assert len(stored()) == 8  # six records, weights of two
+    assert len(stored()) == 10  # eight records, weights of two
     assert here.drop(columns="seconds").equals(there.drop(columns="seconds"))
     assert all(np.array_equal(one, two) for one, two in zip(ours, logits(there)))
 

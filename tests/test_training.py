@@ -7,11 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.mixup import mixup_target
+from timm.loss import SoftTargetCrossEntropy
+from torchvision.transforms import v2
 
 from tlkit import feeding, models, prefix, training
 from tlkit.data import Split, Task
 from tlkit.feeding import Feed
+from tlkit.groups import parameter_groups
+from tlkit.penalties import Penalty, l2, l2_sp
 from tlkit.runs import Run
 from tlkit.training import accuracy, execute, fit, predict
 
@@ -72,6 +77,15 @@ def is_cached(run, task):
     return train.cached is not None
 
 
+def plain(split, model, kind=Feed):
+    """A feed of images, normalised like those that the weights were trained on."""
+    return kind(split, model, BASE, None, [model.pretrained_cfg[name] for name in ("mean", "std")])
+
+
+def fit_all(model, train, val, run):
+    return fit(model, train, val, run, parameter_groups(model, run), Penalty([]))
+
+
 def head(state):
     return torch.cat([tensor.flatten() for name, tensor in state.items() if name[:3] == "fc."])
 
@@ -126,8 +140,8 @@ def test_fit_gives_the_weights_of_a_naive_loop(epochs, weight_decay, task):
     torch.manual_seed(0)
     model = models.build(run.model, 3)
     naive = copy.deepcopy(model)
-    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
-    fit(model, train, val, run)
+    train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
+    fit_all(model, train, val, run)
     assert sum(map(len, train.asked)) == epochs * 24
     naive_fit(naive, task.train.pool, task.train.labels, train.asked, run)
     for name, tensor in naive.state_dict().items():
@@ -136,24 +150,49 @@ def test_fit_gives_the_weights_of_a_naive_loop(epochs, weight_decay, task):
         )
 
 
-@pytest.mark.parametrize("epochs", [1, 4, 7, 20, 50])
-def test_the_learning_rate_is_a_warm_up_of_5_percent_and_a_cosine_to_0(epochs, task, monkeypatch):
-    run = replace(BASE, epochs=epochs)
+def naive_step_lr(step, steps_in_epoch, highest):
+    if step < 3 * steps_in_epoch:
+        return 1e-4 + step / (3 * steps_in_epoch) * (highest - 1e-4)
+    return highest * 0.9 ** (step // (10 * steps_in_epoch))
+
+
+def learning_rates(run, scales, task, monkeypatch):
+    """Of the optimizer's groups at every step: [steps, groups]."""
     rates, create = [], training.create_optimizer_v2
 
     def spy(*values, **named):
         optimizer = create(*values, **named)
         optimizer.register_step_pre_hook(
-            lambda o, *_: rates.append({group["lr"] for group in o.param_groups})
+            lambda o, *_: rates.append([group["lr"] for group in o.param_groups])
         )
         return optimizer
 
     monkeypatch.setattr(training, "create_optimizer_v2", spy)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 3))
-    model.pretrained_cfg = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
-    fit(model, *(Feed(split, model, run, None) for split in (task.train, task.val)), run)
+    model.pretrained_cfg, model.num_classes = {"mean": (0.5,) * 3, "std": (0.5,) * 3}, 3
+    groups = [{"params": [one]} | scale for one, scale in zip(model.parameters(), scales)]
+    train, val = (plain(split, model) for split in (task.train, task.val))
+    fit(model, train, val, run, groups, Penalty([]))
+    return rates
+
+
+SCALES = [{}, {"lr_scale": 0.1}]
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 7, 20, 50])
+def test_the_learning_rate_is_a_warm_up_of_5_percent_and_a_cosine_to_0(epochs, task, monkeypatch):
+    run = replace(BASE, epochs=epochs)
+    rates = learning_rates(run, SCALES, task, monkeypatch)
     expected = [naive_lr(step, 3 * epochs, run.lr) for step in range(3 * epochs)]
-    np.testing.assert_allclose([rate for (rate,) in rates], expected, atol=1e-12)
+    np.testing.assert_allclose(rates, np.outer(expected, [1, 0.1]), atol=1e-12)
+
+
+@pytest.mark.parametrize("epochs", [2, 35])
+def test_the_learning_rate_in_steps_falls_by_a_tenth_every_10_epochs(epochs, task, monkeypatch):
+    run = replace(BASE, epochs=epochs, schedule="step")
+    rates = learning_rates(run, SCALES, task, monkeypatch)
+    expected = [naive_step_lr(step, 3, run.lr) for step in range(3 * epochs)]
+    np.testing.assert_allclose(rates, np.outer(expected, [1, 0.1]), atol=1e-12)
 
 
 @pytest.mark.parametrize("rows, batch_size, batches", [(30, 8, 3), (16, 8, 2), (5, 8, 1)])
@@ -163,8 +202,8 @@ def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(
     task = tiny_task(ROWS | {"train": rows})
     run = replace(BASE, batch_size=batch_size, epochs=4)
     model = models.build(run.model, 3)
-    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
-    fit(model, train, val, run)
+    train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
+    fit_all(model, train, val, run)
     assert len(train.asked) == 4 * batches
     epochs = [sum(train.asked[i * batches:(i + 1) * batches], []) for i in range(4)]
     for epoch in epochs:
@@ -185,18 +224,24 @@ def test_history_has_every_epoch_and_validates_when_asked(val_every, validated, 
     assert all(math.isfinite(entry["train_loss"]) for entry in trained.history)
 
 
-def test_the_first_train_loss_is_that_of_the_untrained_model(task):
+@pytest.mark.parametrize("alpha, smoothing", [(0, 0), (0, 0.1), (0.4, 0), (0.4, 0.1)])
+def test_the_first_train_loss_is_that_of_the_untrained_model(alpha, smoothing, task):
     """With lr too small to move anything, the loss is the mean cross-entropy in training mode."""
-    run = replace(BASE, lr=1e-12, weight_decay=0.0, epochs=1)
+    run = replace(
+        BASE, lr=1e-12, weight_decay=0.0, epochs=1, mixup=alpha, label_smoothing=smoothing
+    )
     torch.manual_seed(0)
     model = models.build(run.model, 3)
     naive = copy.deepcopy(model).train()
-    train, val = (Recorder(split, model, run, None) for split in (task.train, task.val))
-    (entry,), val_correct = fit(model, train, val, run)
-    losses = [
-        F.cross_entropy(naive(*train(torch.tensor(rows))), task.train.labels[rows]).item()
-        for rows in list(train.asked)
-    ]
+    train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
+    (entry,), val_correct = fit_all(model, train, val, run)
+    shares, losses = np.random.default_rng(run.seed), []
+    for rows in list(train.asked):
+        share = shares.beta(alpha, alpha) if alpha else 1
+        images = train(torch.tensor(rows))[0]
+        targets = mixup_target(train.labels[rows], 3, share, smoothing)
+        mixed = images * share + images.flip(0) * (1 - share)
+        losses.append(SoftTargetCrossEntropy()(naive(mixed), targets).item())
     assert entry["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert entry["val_accuracy"] == accuracy(predict(naive, val, 8), task.val.labels)
     assert entry["val_accuracy"] == val_correct.double().mean(1).item()
@@ -213,7 +258,7 @@ def test_validating_more_often_changes_no_weight(task):
 def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
     model = models.build("test_resnet", 3).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    logits = predict(model, Feed(task.test, model, BASE, None), 4)
+    logits = predict(model, plain(task.test, model), 4)
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
     model.eval()
     images = torch.from_numpy(task.test.pool[task.test.places]).float() / 255
@@ -228,7 +273,7 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
 def test_predictions_do_not_depend_on_the_batch_size(batch_size, task, weights):
     model = models.build("xception_small", 3)
     models.transfer(model, weights("xception_small"), 14)
-    feed = Feed(task.test, model, BASE, None)
+    feed = plain(task.test, model)
     logits = predict(model, feed, batch_size)
     torch.testing.assert_close(logits, predict(model, feed, 7), rtol=1e-4, atol=1e-5)
 
@@ -257,7 +302,7 @@ def test_the_returned_weights_give_the_returned_logits(task, weights):
         trained = execute(replace(BASE, frozen=frozen), task, weights("test_resnet"))
         model = models.build(BASE.model, 3)
         model.load_state_dict(trained.weights)
-        logits = predict(model, Feed(task.test, model, BASE, None), BASE.batch_size)
+        logits = predict(model, plain(task.test, model), BASE.batch_size)
         torch.testing.assert_close(logits, trained.test_logits, rtol=1e-4, atol=1e-5)
 
 
@@ -271,7 +316,8 @@ def test_parameters_are_counted(task):
 
 @pytest.mark.parametrize("changes", [
     {}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"model": "xception_small"},
-    {"optimizer": "adamw", "lr": 0.003},
+    {"optimizer": "adamw", "lr": 0.003}, {"augmentation": "randaugment"}, {"mixup": 0.4},
+    {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
 ])
 def test_a_run_gives_the_same_bits_again(changes, task, weights):
     run = replace(BASE, **changes)
@@ -303,12 +349,12 @@ def test_arms_of_one_seed_start_with_one_head_and_one_order(task, weights, monke
     ]
     heads, orders = [], []
 
-    def spy_fit(network, train, val, run):
+    def spy_fit(network, train, *others):
         heads.append(head(network.state_dict()).clone())
         orders.append([])
         monkeypatch.setattr(train, "__class__", Recorder)
         train.asked = orders[-1]
-        return fit(network, train, val, run)
+        return fit(network, train, *others)
 
     monkeypatch.setattr(training, "fit", spy_fit)
     for run, state in arms:
@@ -321,9 +367,9 @@ def test_arms_of_one_seed_start_with_one_head_and_one_order(task, weights, monke
 def test_another_seed_starts_with_another_head(frozen, task, monkeypatch):
     heads = []
 
-    def spy_fit(network, train, val, run):
+    def spy_fit(network, *others):
         heads.append(head(network.state_dict()).clone())
-        return fit(network, train, val, run)
+        return fit(network, *others)
 
     monkeypatch.setattr(training, "fit", spy_fit)
     for seed in (1, 2):
@@ -339,6 +385,8 @@ CACHED = [
     ("xception_small", "entry", {}), ("xception_small", "middle", {}),
     ("test_efficientnet", 3, {}), ("mobilenetv3_small_050", 6, {}), ("test_convnext", 5, {}),
     ("test_resnet", "layer2", {"frozen_bn": "drift"}),
+    ("test_resnet", "layer2", {"normalisation": "images", "lr_scales": (("layer3", 0.1),)}),
+    ("test_resnet", "layer2", {"penalty": l2_sp(0.5, fisher="target") + l2(0.1)}),
 ]
 
 
@@ -357,7 +405,10 @@ def test_a_cached_prefix_changes_nothing(model, frozen, changes, task, weights, 
     assert (fast.parameters, fast.trainable) == (slow.parameters, slow.trainable)
 
 
-@pytest.mark.parametrize("changes", [{"frozen": "none"}, {"augmentation": "crop"}])
+@pytest.mark.parametrize("changes", [
+    {"frozen": "none"}, {"augmentation": "crop"}, {"mixup": 0.4},
+    {"penalty": l2_sp(0.1, fisher="as coded")},
+])
 def test_what_changes_from_step_to_step_is_not_cached(changes, task):
     assert not is_cached(replace(BASE, **({"frozen": "all"} | changes)), task)
 
@@ -453,12 +504,12 @@ def test_a_feed_gives_the_rows_asked_for_in_their_order(task):
     model = models.build("test_resnet", 3)
     models.freeze(model, 2)
     network, train, *_ = feeding.feed(model, task, BASE)
-    plain = Feed(task.train, model, BASE, None)
+    images = plain(task.train, model)
     model.eval()
-    frozen, _ = prefix.split(model, plain(torch.arange(1))[0])
+    frozen, _ = prefix.split(model, images(torch.arange(1))[0])
     rows = torch.tensor([7, 2, 29, 2])
     with torch.no_grad():
-        expected = frozen(*plain(rows))
+        expected = frozen(*images(rows))
     for found, wanted in zip(train(rows), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
     assert torch.equal(train.labels[rows], task.train.labels[rows])
@@ -467,8 +518,39 @@ def test_a_feed_gives_the_rows_asked_for_in_their_order(task):
 
 def test_an_augmented_feed_differs_each_time_and_validation_never(task):
     model = models.build("test_resnet", 3)
-    feed, generator = Feed(task.train, model, BASE, None), torch.Generator().manual_seed(0)
+    feed, generator = plain(task.train, model), torch.Generator().manual_seed(0)
     rows = torch.arange(4)
     first, second = (feed(rows, "crop", generator)[0] for _ in range(2))
     assert not torch.equal(first, second)
     assert torch.equal(feed(rows)[0], feed(rows)[0])
+
+
+NORMALISATIONS = {
+    "weights": (IMAGENET_DEFAULT_MEAN, (0.1, 0.2, 0.3)),  # set by the test
+    "half": ((0.5,) * 3, (0.5,) * 3),
+    "imagenet": (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD),
+}
+
+
+@pytest.mark.parametrize("kind", NORMALISATIONS)
+def test_all_splits_are_normalised_alike(kind, task):
+    model = models.build(BASE.model, 3)
+    model.pretrained_cfg |= dict(zip(("mean", "std"), NORMALISATIONS["weights"]))
+    _, *feeds = feeding.feed(model, task, replace(BASE, normalisation=kind))
+    normalised = v2.Compose([
+        v2.ToDtype(torch.float32, scale=True), v2.Normalize(*NORMALISATIONS[kind])
+    ])
+    for found, split in zip(feeds, (task.train, task.val, task.test), strict=True):
+        rows = torch.arange(len(split))
+        torch.testing.assert_close(found(rows)[0], normalised(split.images(rows)))
+
+
+def test_normalised_by_the_training_images_alone_they_have_mean_0_and_variance_1(task):
+    model = models.build(BASE.model, 3)
+    _, *feeds = feeding.feed(model, task, replace(BASE, normalisation="images"))
+    pixels = task.train.pool[task.train.places].astype(np.float64) / 255
+    mean, std = (function(pixels, (0, 2, 3), keepdims=True)[0] for function in (np.mean, np.std))
+    for found, split in zip(feeds, (task.train, task.val, task.test), strict=True):
+        expected = (split.pool[split.places] / 255 - mean) / std
+        found = found(torch.arange(len(split)))[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -1,7 +1,10 @@
 """What a network is fed: images, or the activations of its frozen prefix, computed once."""
 
+from collections.abc import Sequence
+
 import psutil
 import torch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from tlkit import prefix
@@ -20,14 +23,13 @@ class Feed:
     """
 
     def __init__(
-        self, split: Split, model: nn.Module, run: Run, frozen: nn.Module | None
+        self, split: Split, model: nn.Module, run: Run, frozen: nn.Module | None,
+        statistics: tuple[Sequence[float], Sequence[float]],
     ) -> None:
         self.device = next(model.parameters()).device
-        self.labels = split.labels.to(self.device)
+        self.labels, self.classes = split.labels.to(self.device), model.num_classes
         self.split = split
-        self.mean, self.std = (
-            torch.tensor(model.pretrained_cfg[name], device=self.device) for name in ("mean", "std")
-        )
+        self.mean, self.std = (torch.tensor(each, device=self.device) for each in statistics)
         self.frozen, self.batch_size = frozen, run.batch_size
         self.cached: list[torch.Tensor] | None = None
 
@@ -44,11 +46,13 @@ class Feed:
                 self.cached = self._compute()
             chosen = (activation[rows.to(self.device)] for activation in self.cached)
             return tuple(_channels_last(activation) for activation in chosen)
-        return (self._images(rows, augmentation, generator),)
+        return (self.images(rows, augmentation, generator),)
 
-    def _images(
-        self, rows: torch.Tensor, augmentation: str, generator: torch.Generator | None
+    def images(
+        self, rows: torch.Tensor, augmentation: str = "none",
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
+        """Normalised images [m, 3, size, size], whether or not the network is fed activations."""
         images = self.split.images(rows).to(self.device)
         if augmentation != "none":
             images = augment(images.float(), augmentation, generator)
@@ -58,7 +62,7 @@ class Feed:
     def _compute(self) -> list[torch.Tensor]:
         """In batches of the training size: convolutions round differently for others."""
         batches = torch.arange(len(self)).split(self.batch_size)
-        parts = [self.frozen(self._images(rows, "none", None)) for rows in batches]
+        parts = [self.frozen(self.images(rows)) for rows in batches]
         return [torch.cat(activations) for activations in zip(*parts)]
 
 
@@ -69,13 +73,42 @@ def feed(model: nn.Module, task: Task, run: Run) -> tuple[nn.Module, Feed, Feed,
     activations there fit into `CACHE_SHARE` of the memory.
     """
     splits = (task.train, task.val, task.test)
+    statistics = _statistics(model, task.train, run.normalisation)
     network, frozen = model, None
-    if run.augmentation == "none":
-        image = Feed(task.train, model, run, None)(torch.arange(min(3, len(task.train))))[0]
+    if not _changes_images(run):
+        image = Feed(task.train, model, run, None, statistics).images(
+            torch.arange(min(3, len(task.train)))
+        )
         parts = prefix.split(model, image)
         if parts and sum(map(len, splits)) * _bytes(parts[0], image[:1]) <= _room(image.device):
             frozen, network = parts
-    return network, *(Feed(split, model, run, frozen) for split in splits)
+    return network, *(Feed(split, model, run, frozen, statistics) for split in splits)
+
+
+def _changes_images(run: Run) -> bool:
+    """Whether a step needs images, so that the activations of no step can be kept for another."""
+    as_coded = any(pull.fisher == "as coded" for pull in run.penalty)
+    return run.augmentation != "none" or run.mixup > 0 or as_coded
+
+
+def _statistics(
+    model: nn.Module, train: Split, normalisation: str
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of each channel, for pixels of 0 … 1."""
+    match normalisation:
+        case "weights":
+            return model.pretrained_cfg["mean"], model.pretrained_cfg["std"]
+        case "half":
+            return (0.5,) * 3, (0.5,) * 3
+        case "imagenet":
+            return IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+        case "images":
+            channels = train.images(torch.arange(len(train))).movedim(1, 0)
+            levels = torch.arange(256, dtype=torch.float64) / 255
+            shares = torch.stack([each.flatten().bincount(minlength=256) for each in channels])
+            shares = shares.double() / shares.sum(1, keepdim=True)
+            mean = shares @ levels
+            return mean.tolist(), (shares @ levels**2 - mean**2).sqrt().tolist()
 
 
 def _room(device: torch.device) -> float:

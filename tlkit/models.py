@@ -27,6 +27,19 @@ def build(name: str, classes: int) -> nn.Module:
     return timm.create_model(name, num_classes=classes)
 
 
+def with_source_head(name: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """The timm model `name` with all of `weights`, the source's classification layer included.
+
+    Raises ValueError where that layer is not among them.
+    """
+    head = f"{timm.get_pretrained_cfg(name).classifier}.weight"
+    if head not in weights:
+        raise ValueError(f"these weights of {name} come without their classification layer {head}")
+    model = build(name, len(weights[head]))
+    model.load_state_dict(weights, strict=False)  # `transfer` has the strict check
+    return model
+
+
 def module_states(model: nn.Module) -> dict[str, list[str]]:
     """Ordered modules from input to head, by timm's own grouping: name -> its state tensors.
 
@@ -41,6 +54,19 @@ def module_states(model: nn.Module) -> dict[str, list[str]]:
     ]
     groups = group_with_matcher(body, model.group_matcher())
     return {_path(names, body): names for _, names in sorted(groups.items())}
+
+
+def module_numbers(model: nn.Module) -> dict[str, int]:
+    """Which module each state tensor belongs to, counted from 0; the head is the last number."""
+    modules = list(module_states(model).values())
+    numbers = {name: number for number, names in enumerate(modules) for name in names}
+    return {name: numbers.get(name, len(modules)) for name in model.state_dict()}
+
+
+def undecayed(model: nn.Module) -> set[str]:
+    """Parameters that weight decay leaves alone: biases, BN, and what the model itself names."""
+    own = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+    return own | {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
 
 
 def _path(names: list[str], body: list[tuple[str, None]]) -> str:
@@ -124,7 +150,7 @@ def read_weights(init: str, model: str) -> dict[str, torch.Tensor]:
     """
     if init == "pretrained":
         try:
-            return timm.create_model(model, pretrained=True, num_classes=0).state_dict()
+            return timm.create_model(model, pretrained=True).state_dict()
         except (OSError, RuntimeError) as problem:
             raise FileNotFoundError(
                 f"no pretrained weights for {model} here ({problem}); connect to the network "

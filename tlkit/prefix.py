@@ -41,8 +41,6 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[nn.Module, nn.Module
     early = [node for node in graph.nodes if node not in late]
     prefix = _part(model, [], early, crossing)
     suffix = _part(model, crossing, [*constants, *(n for n in graph.nodes if n in late)], [])
-    if hasattr(model, "no_weight_decay"):
-        suffix.no_weight_decay = model.no_weight_decay  # the optimizer asks for it
     model.eval()
     with torch.inference_mode():
         activations = prefix(example)

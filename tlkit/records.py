@@ -18,11 +18,11 @@ from tlkit.paths import home, whole
 from tlkit.pools import pool
 from tlkit.runs import Run
 from tlkit.training import Trained, accuracy, execute
-from tlkit.xception import WEIGHTS
+from tlkit.xception import FISHER, WEIGHTS
 
 TRAINING_CODE = (
-    "augmentation", "data", "feeding", "models", "prefix", "records", "runs", "training",
-    "xception",
+    "augmentation", "data", "feeding", "fisher", "groups", "models", "penalties", "prefix",
+    "records", "runs", "training", "xception",
 )
 # Of the code as imported, not as it lies on disk when a key is asked for.
 CODE = sha256("".join(
@@ -65,8 +65,10 @@ def key(run: Run) -> str:
     recipe["task"] = [pool(name, run.size).digest, kept]
     recipe["init"] = _origin(run)
     recipe["code"] = CODE
-    recipe |= {name: float(recipe[name]) for name in ("lr", "weight_decay")}  # 1 is 1.0
-    return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
+    recipe["weight_decay"] = run.decay()
+    if any(pull.fisher == "source" for pull in run.penalty):
+        recipe["fisher"] = sha256(FISHER.read_bytes()).hexdigest()
+    return sha256(json.dumps(recipe, sort_keys=True, default=asdict).encode()).hexdigest()[:20]
 
 
 def _origin(run: Run) -> str:

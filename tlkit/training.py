@@ -3,25 +3,35 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler
+from timm.scheduler import CosineLRScheduler, StepLRScheduler
+from timm.scheduler.scheduler import Scheduler
 from torch import nn
 
+from tlkit.augmentation import mixup
 from tlkit.data import Task
 from tlkit.feeding import Feed, feed
+from tlkit.fisher import weigh
+from tlkit.groups import parameter_groups
 from tlkit.models import build, count_modules, freeze, transfer
+from tlkit.penalties import Penalty, attach
 from tlkit.progress import progress
 from tlkit.runs import Run
+
+FISHER_IMAGES = 512  # of the target, at most
 
 
 @dataclass(frozen=True)
 class Trained:
     """What a run leaves behind."""
 
-    history: list[dict]  # per epoch: epoch, train_loss, and val_accuracy where validated
+    history: list[dict]  # per epoch: epoch, train_loss (without the penalty), penalty, and
+    # val_accuracy where validated
     val_correct: torch.Tensor  # bool [validations, n]
     test_logits: torch.Tensor  # float32 [n, classes]
     test_labels: torch.Tensor  # int64 [n]
@@ -49,7 +59,8 @@ def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) ->
 
     start = time.perf_counter()
     network, train, val, test = feed(model, task, run)
-    history, val_correct = fit(network, train, val, run)
+    penalty = _penalty(model, weights, train, run)
+    history, val_correct = fit(network, train, val, run, parameter_groups(model, run), penalty)
     seconds = time.perf_counter() - start
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return Trained(
@@ -59,22 +70,28 @@ def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) ->
     )
 
 
+def _penalty(
+    model: nn.Module, weights: Mapping[str, torch.Tensor] | None, train: Feed, run: Run
+) -> Penalty:
+    transferred = 0 if weights is None else count_modules(model, run.transferred)
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(run.seed))
+    images = train.images(chosen[:FISHER_IMAGES]) if run.penalty else None
+    scales = partial(weigh, run=run, model=model, weights=weights, images=images)
+    return attach(model, run.penalty, transferred, scales)
+
+
 def fit(
-    network: nn.Module, train: Feed, val: Feed, run: Run
+    network: nn.Module, train: Feed, val: Feed, run: Run, groups: list[dict], penalty: Penalty
 ) -> tuple[list[dict], torch.Tensor]:
     """Train `network` in place; the last incomplete batch of an epoch is left out.
 
     Returns the history and which validation images were right, bool [validations, n].
     """
     generator = torch.Generator().manual_seed(run.seed)
+    shares = np.random.default_rng(run.seed)
     steps = max(1, len(train) // run.batch_size)
-    optimizer = create_optimizer_v2(
-        network, opt=run.optimizer, lr=run.lr, weight_decay=run.weight_decay, momentum=0.9
-    )
-    schedule = CosineLRScheduler(
-        optimizer, t_initial=run.epochs * steps, warmup_t=run.epochs * steps // 20,
-        t_in_epochs=False,
-    )
+    optimizer = create_optimizer_v2(groups, opt=run.optimizer, lr=run.lr, momentum=0.9)
+    schedule = _schedule(optimizer, run, steps)
     history, val_correct = [], []
     for epoch in progress(range(run.epochs), "epochs"):
         network.train()
@@ -82,19 +99,38 @@ def fit(
         order = torch.randperm(len(train), generator=generator)
         for step, rows in enumerate(order.split(run.batch_size)[:steps]):
             schedule.step_update(epoch * steps + step)
-            inputs = train(rows, run.augmentation, generator)
-            loss = F.cross_entropy(network(*inputs), train.labels[rows])
+            inputs, targets = train(rows, run.augmentation, generator), train.labels[rows]
+            if run.mixup:
+                share = shares.beta(run.mixup, run.mixup)
+                inputs, targets = mixup(inputs, F.one_hot(targets, train.classes).float(), share)
+            loss = F.cross_entropy(network(*inputs), targets, label_smoothing=run.label_smoothing)
             optimizer.zero_grad()
             loss.backward()
+            penalty.add_gradients(inputs)
             optimizer.step()
             total_loss += loss.detach()
         history.append({"epoch": epoch + 1, "train_loss": float(total_loss) / steps})
+        if run.penalty:
+            history[-1]["penalty"] = penalty.value()
         last = epoch + 1 == run.epochs
         if last or run.val_every and (epoch + 1) % run.val_every == 0:
             logits = predict(network, val, run.batch_size)
             history[-1]["val_accuracy"] = accuracy(logits, val.labels)
             val_correct.append((logits.argmax(1) == val.labels).cpu())
     return history, torch.stack(val_correct)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, run: Run, steps: int) -> Scheduler:
+    """For the learning rate of every step; `steps` are those of an epoch."""
+    if run.schedule == "step":
+        return StepLRScheduler(
+            optimizer, decay_t=10 * steps, decay_rate=0.9, warmup_t=3 * steps, warmup_lr_init=1e-4,
+            warmup_prefix=False, t_in_epochs=False,
+        )
+    return CosineLRScheduler(
+        optimizer, t_initial=run.epochs * steps, warmup_t=run.epochs * steps // 20,
+        t_in_epochs=False,
+    )
 
 
 @torch.inference_mode()

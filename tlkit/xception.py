@@ -10,6 +10,7 @@ from tlkit.paths import SHIPPED
 __all__ = ["SmallXception"]  # timm adds the names of registered models
 
 WEIGHTS = SHIPPED / "weights" / "xception_small.safetensors"
+FISHER = SHIPPED / "weights" / "xception_small_fisher.safetensors"  # on the source images
 
 
 class SmallXception(Xception):

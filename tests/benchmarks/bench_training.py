@@ -1,13 +1,15 @@
 """What the kit costs beside plain torch: `python tests/benchmarks/bench_training.py`.
 
 Only ratios within one run are printed: (a) the whole training loop against the bare step on one
-resident batch, (b) a sweep in two processes against one. Run it on a quiet machine.
+resident batch, (b) a sweep in two processes against one, (c) a step with a penalty against one
+without. Run it on a quiet machine.
 """
 
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from unittest.mock import patch
 
 os.environ["TLKIT_PROGRESS"] = "off"
@@ -20,6 +22,8 @@ from timm.optim import create_optimizer_v2
 from tlkit import models
 from tlkit.data import Split
 from tlkit.feeding import Feed
+from tlkit.groups import parameter_groups
+from tlkit.penalties import Penalty, attach, l2_sp
 from tlkit.runs import Run
 from tlkit.sweeping import train as train_all
 from tlkit.training import fit
@@ -29,6 +33,7 @@ RUN = Run(
     val_per_class=1, epochs=1, batch_size=32,
 )
 IMAGES, REPEATS = 320, 7  # images in an epoch; how often the two are alternated
+NO_PENALTY, PENALTY_REPEATS = Penalty([]), 200  # of a single step, to tell some percent
 # Equal runs on two cores: five take three rounds, so no schedule gives more than 5/3.
 RUNS, EPOCHS, SWEEPS = 6, 6, 3
 
@@ -42,31 +47,35 @@ def random_feed(model: torch.nn.Module, n: int) -> Feed:
     generator = np.random.default_rng(0)
     pool = generator.integers(256, size=(n, 3, RUN.size, RUN.size), dtype=np.uint8)
     labels = torch.from_numpy(generator.integers(8, size=n))
-    return Feed(Split(pool, np.arange(n), labels), model, RUN, None)
+    return Feed(Split(pool, np.arange(n), labels), model, RUN, None, ((0.5,) * 3,) * 2)
 
 
 def loop_rate(model: torch.nn.Module, train: Feed, val: Feed) -> float:
     """Images a second of the whole loop: feeding, schedule, history and all."""
     start = time.perf_counter()
-    fit(model, train, val, RUN)
+    fit(model, train, val, RUN, parameter_groups(model, RUN), NO_PENALTY)
     return IMAGES / (time.perf_counter() - start)
 
 
-def step_rate(model: torch.nn.Module, train: Feed) -> float:
-    """Images a second of forward, backward and optimizer step alone."""
+def step_rate(
+    model: torch.nn.Module, train: Feed, penalty: Penalty = NO_PENALTY,
+    steps: int = IMAGES // RUN.batch_size, clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Images a second of forward, backward, penalty and optimizer step alone."""
     rows = torch.arange(RUN.batch_size)
     (batch,), labels = train(rows), train.labels[rows]
     optimizer = create_optimizer_v2(
-        model, opt=RUN.optimizer, lr=RUN.lr, weight_decay=RUN.weight_decay, momentum=0.9
+        model, opt=RUN.optimizer, lr=RUN.lr, weight_decay=RUN.decay(), momentum=0.9
     )
     model.train()
-    start = time.perf_counter()
-    for _ in range(IMAGES // RUN.batch_size):
+    start = clock()
+    for _ in range(steps):
         loss = F.cross_entropy(model(batch), labels)
         optimizer.zero_grad()
         loss.backward()
+        penalty.add_gradients((batch,))
         optimizer.step()
-    return IMAGES / (time.perf_counter() - start)
+    return steps * RUN.batch_size / (clock() - start)
 
 
 def bench_loop() -> None:
@@ -81,6 +90,21 @@ def bench_loop() -> None:
     print(f"(a) loop {rates[0]:.0f}, bare step {rates[1]:.0f} images/s; ratio "
           f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
           f"target 0.90 or more")
+
+
+def bench_penalty() -> None:
+    """L2-SP on all weights but the head's, in CPU time: other processes disturb it less."""
+    pulled, free = network(), network()
+    train, modules = random_feed(free, IMAGES), models.count_modules(free, "all")
+    penalty = attach(pulled, l2_sp(0.1), modules, lambda *_: (None, None))
+    step_rate(pulled, train, penalty), step_rate(free, train)  # warm
+    ratios = []
+    for _ in range(PENALTY_REPEATS):
+        with_penalty = step_rate(pulled, train, penalty, 1, time.process_time)
+        ratios.append(step_rate(free, train, NO_PENALTY, 1, time.process_time) / with_penalty)
+    quartiles = statistics.quantiles(ratios, n=4)
+    print(f"(c) step with L2-SP, in steps without; ratio {statistics.median(ratios):.3f} "
+          f"(quartiles {quartiles[0]:.3f} to {quartiles[2]:.3f}), target 1.03 or less")
 
 
 def sweep_seconds(processes: int, first_seed: int, runs: int, epochs: int) -> float:
@@ -109,6 +133,7 @@ def bench_sweep() -> None:
 
 if __name__ == "__main__":
     bench_loop()
+    bench_penalty()
     with tempfile.TemporaryDirectory(prefix="tlkit-bench-") as home:
         os.environ["TLKIT_HOME"] = home
         bench_sweep()
