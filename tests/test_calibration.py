@@ -121,7 +121,7 @@ def test_no_support_where_a_rare_class_is_nearly_always_right(monkeypatch, seeds
     labels = np.repeat([0, 1, 2], [10, 95, 95])
     table = pd.DataFrame([{"arm": arm, "seed": seed, "key": f"{arm}{seed}"}
                           for arm in ("some", "none") for seed in range(seeds)])
-    monkeypatch.setattr(judging, "read", lambda key: record(outputs[key], labels))
+    monkeypatch.setattr(judging, "outcome", lambda key: record(outputs[key], labels))
     lost = 100 * (0.04 / 3 if metric == "balanced accuracy" else 1 - 2 * 0.96 / 1.96)
     wrong = 0
     for _ in range(repeats):

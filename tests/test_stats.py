@@ -350,7 +350,7 @@ def test_of_a_claim_of_four_true_comparisons_either_verdict_is_rarely_wrong(ledg
     table = pd.DataFrame([{"arm": arm, "seed": seed, "key": f"{arm}{seed}"}
                           for arm in "abcde" for seed in range(5)])
     labels, outputs = np.zeros(IMAGES, int), {}
-    monkeypatch.setattr(judging, "read", lambda key: SimpleNamespace(
+    monkeypatch.setattr(judging, "outcome", lambda key: SimpleNamespace(
         test_outputs=lambda: (np.eye(2)[outputs[key].astype(int)], labels)
     ))
     random, found = np.random.default_rng(0), []

@@ -8,11 +8,16 @@ _HOMES = {
     "load": "data",
     "build": "models", "count_modules": "models", "freeze": "models", "module_states": "models",
     "transfer": "models",
+    "l2": "penalties", "l2_sp": "penalties",
     "execute": "training",
     "sweep": "sweeping", "read": "records",
     "difference": "stats", "interval": "stats", "power": "stats",
-    "compare": "judging", "measure": "judging", "scores": "judging", "verdicts": "judging",
+    "compare": "judging", "ensemble": "ensembles", "measure": "judging", "scores": "judging",
+    "verdicts": "judging",
     "audit": "auditing",
+    "features": "extraction", "linear_probe": "probe", "recommend": "probe",
+    "logme": "transferability", "leep": "transferability", "h_score": "transferability",
+    "linear_cka": "transferability", "permutation_p": "ranking", "rank_correlation": "ranking",
     "start": "parameters",
 }
 _MODULES = ("plots", "published")

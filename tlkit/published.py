@@ -33,13 +33,18 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """A falsifiable statement, and the comparisons that must all hold for it."""
+    """A falsifiable statement, and the comparisons that must all hold for it.
+
+    Or, where it is not about arms, a `quantity` that is at least so much, such as a correlation.
+    """
 
     id: str
     study: str
     statement: str
     published: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    quantity: str = ""
+    at_least: float = 0.0
 
 
 def claim(claim_id: str) -> Claim:
@@ -47,5 +52,5 @@ def claim(claim_id: str) -> Claim:
     ledger = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
     check_name("claim", claim_id, ledger)
     entry = ledger[claim_id]
-    comparisons = tuple(Comparison(**each) for each in entry.pop("comparisons"))
+    comparisons = tuple(Comparison(**each) for each in entry.pop("comparisons", ()))
     return Claim(claim_id, **entry, comparisons=comparisons)

@@ -1,5 +1,6 @@
 """Intervals that say what they are, and the paired difference of two arms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,7 @@ class Difference:
 
         "supported" or "contradicted" when the whole interval lies on one side, else "undecided".
         """
-        low, high = self.interval(level)
-        if low >= at_least:
-            return "supported"
-        return "contradicted" if high < at_least else "undecided"
+        return decide(self.interval(level), at_least)
 
     def clearance(self, at_least: float) -> float:
         """How far above `at_least` the mean lies, in half-widths (1: just supported), or points."""
@@ -67,6 +65,32 @@ class Difference:
         seeds = np.arange(2, 1001)
         enough = self._half_width(level, seeds) < abs(self.mean - at_least)
         return seeds[enough][0] if enough.any() else np.inf
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Any other quantity that a claim is about."""
+
+    mean: float
+    at: Callable[[float], tuple[float, float]]  # the interval at a level
+    seeds: int
+    of: str  # what more of would narrow the interval, such as "targets"
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Two-sided interval for the true value."""
+        return self.at(level)
+
+    def verdict(self, at_least: float, level: float = LEVEL) -> str:
+        """Is the true value `at_least` that? In the words of `Difference.verdict`."""
+        return decide(self.interval(level), at_least)
+
+
+def decide(interval: tuple[float, float], at_least: float) -> str:
+    """Does the whole interval lie above or below `at_least`?"""
+    low, high = interval
+    if low >= at_least:
+        return "supported"
+    return "contradicted" if high < at_least else "undecided"
 
 
 def difference(better: np.ndarray, worse: np.ndarray, one: float = 1.0) -> Difference:
