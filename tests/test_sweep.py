@@ -265,7 +265,7 @@ def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkey
     arms = {"long": replace(run, epochs=500), "frozen": replace(run, frozen="all", epochs=50)}
     plan = sweep(arms, seeds=range(5))
     assert list(plan.columns) == [
-        "arm", "parameters", "trainable", "train_loss", "seconds", "hours"
+        "arm", "parameters", "trainable", "train_loss", "val_accuracy", "seconds", "hours"
     ]
     assert plan["arm"].tolist() == list(arms)
     assert len(steps) == 4 and [size for _, size in tried] == [16, 16]

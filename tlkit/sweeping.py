@@ -81,8 +81,9 @@ def _row(run: Run, record: Record) -> dict:
 def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
     """Build every arm and train it for two steps: does it run, and how long would the whole take?
 
-    Prints and returns the table. Columns: arm, parameters, trainable, train_loss, seconds (of the
-    two steps), hours (of one whole run at that pace, without what a cached prefix saves).
+    Prints and returns the table. Columns: arm, parameters, trainable, train_loss, val_accuracy (of
+    a few images: a number for notebooks that choose by it), seconds (of the two steps), hours (of
+    one whole run at that pace, without what a cached prefix saves).
     """
     rows, sources = [], {}
     for arm, run in progress(list(arms.items()), "two steps of each arm"):
@@ -90,7 +91,8 @@ def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
         steps = run.epochs * max(1, len(load(run).train) // run.batch_size)
         rows.append({
             "arm": arm, "parameters": tried.parameters, "trainable": tried.trainable,
-            "train_loss": tried.history[-1]["train_loss"], "seconds": round(tried.seconds, 2),
+            **{name: tried.history[-1][name] for name in ("train_loss", "val_accuracy")},
+            "seconds": round(tried.seconds, 2),
             "hours": round(tried.seconds / 2 * steps / 3600, 3),
         })
     found = pd.DataFrame(rows)
