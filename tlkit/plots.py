@@ -108,6 +108,9 @@ def curves(frame: pd.DataFrame, x: str, y: str, by: str, title: str, log: bool =
     )
     if log:
         axis.set_xscale("log")
+        places = sorted(frame[x].unique())
+        axis.set_xticks(places, [f"{place:g}" for place in places])
+        axis.minorticks_off()
     elif pd.api.types.is_integer_dtype(frame[x]):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_title(title)
