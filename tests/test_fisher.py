@@ -188,7 +188,7 @@ def test_as_coded_is_what_the_description_says(start, frozen, model):
     original = deepcopy(start)
     names = [name for name, _ in start.named_parameters()]
     for chosen in (names[::-1], names[:4]):
-        coded = AsCoded(start, chosen)
+        coded = AsCoded(start).of(chosen)
         for batch in (images(3, size), 2 * images(2, size)):
             values = dict(zip(chosen, coded((batch,)), strict=True))
             told = naive_as_coded(original, batch)
@@ -198,7 +198,7 @@ def test_as_coded_is_what_the_description_says(start, frozen, model):
 
 def test_as_coded_stays_with_the_starting_network_whatever_becomes_of_the_model(model):
     model = deepcopy(model)
-    coded = AsCoded(model, some(model))
+    coded = AsCoded(model).of(some(model))
     before = coded((images(),))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -217,7 +217,7 @@ def test_of_the_target_it_is_sampled_from_the_sources_outputs_for_the_target_ima
     source, target = models.build(run.model, 9), models.build(run.model, 3)
     names = ["conv1.0.weight", "layer4.0.conv1.weight"]
     batch = images().float()
-    scales, _ = weigh("target", names, run, target, source.state_dict(), batch)
+    scales, _ = weigh("target", names, run, None, source.state_dict(), batch)
     expected = diagonal(source, batch, "sampled", names, generator=generator(4))
     for name, scale in zip(names, scales, strict=True):
         assert scale.shape == target.get_parameter(name).shape
@@ -230,7 +230,7 @@ def test_of_the_target_it_needs_the_sources_head(weights):
     if weights == "without head":
         weights = {n: t for n, t in model.state_dict().items() if not n.startswith("fc.")}
     with pytest.raises(ValueError, match="fc.weight"):
-        weigh("target", ["conv1.0.weight"], BASE, model, weights, images())
+        weigh("target", ["conv1.0.weight"], BASE, None, weights, images())
 
 
 def test_of_the_source_it_is_the_shipped_one_for_the_shipped_weights_only(tmp_path, monkeypatch):

@@ -246,7 +246,7 @@ def test_the_optimizer_decays_nothing_beside_a_penalty_unless_told(
 def test_as_coded_is_fed_the_very_batch_of_the_step(monkeypatch):
     """Augmented, normalised and mixed as it is."""
     given, seen = [], []
-    coded, fit = fisher.AsCoded.__call__, training.fit
+    coded, fit = fisher.AsCoded._row, training.fit
 
     def spy_coded(self, inputs):
         given.append(inputs[0].clone())
@@ -258,7 +258,7 @@ def test_as_coded_is_fed_the_very_batch_of_the_step(monkeypatch):
         )
         return fit(network, *others)
 
-    monkeypatch.setattr(fisher.AsCoded, "__call__", spy_coded)
+    monkeypatch.setattr(fisher.AsCoded, "_row", spy_coded)
     monkeypatch.setattr(training, "fit", spy_fit)
     run = replace(BASE, epochs=2, frozen=1, augmentation="crop", mixup=0.4,
                   penalty=l2_sp(0.1, fisher="as coded"))

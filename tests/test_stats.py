@@ -13,7 +13,7 @@ from tlkit.judging import scores, verdicts
 from tlkit.names import UnknownName
 from tlkit.published import Claim, Comparison, claim
 from tlkit.runs import Run
-from tlkit.stats import Difference, difference, interval
+from tlkit.stats import Difference, Estimate, difference, interval
 from tlkit.training import Trained
 
 IMAGES, REPEATS = 200, 2000
@@ -287,6 +287,37 @@ def test_a_claim_of_several_comparisons_needs_all_and_falls_with_one(results, le
     assert (judged["seeds"] == 5).all()
     undecided = judged["verdict"] == "undecided"
     assert (judged["would decide"] != "").equals(undecided)
+
+
+@pytest.fixture
+def estimated(ledger):
+    """Claims about a quantity: two of it alone, one of it and three comparisons besides."""
+    ledger()
+    pairs = (Comparison("high", "low", 0),) * 3
+    claims = {
+        name: Claim(name, "tlkit", "statement", "published", comparisons, "slope", 0.5)
+        for name, comparisons in {"C0": (), "C1": (), "C2": pairs}.items()
+    }
+    return claims
+
+
+def test_a_quantity_is_judged_by_its_interval(results, estimated, monkeypatch):
+    monkeypatch.setattr(judging, "claim", estimated.__getitem__)
+    table = results({"high": 90.0, "low": 60.0})
+
+    def at(mean):  # wider at higher levels
+        return lambda level: (mean - level, mean + level)
+
+    far, near = Estimate(2.0, at(2.0), 12, "targets"), Estimate(0.75, at(0.75), 12, "targets")
+    judged = verdicts(table, ["C0", "C1", "C2"], {"C0": far, "C1": near, "C2": far})
+    assert judged["verdict"].tolist() == ["supported", "undecided", "supported"]
+    assert judged["difference"][0] == "slope: +2.00 [+1.05, +2.95] (claimed ≥ 0.5)"
+    assert judged["seeds"].tolist() == [12, 12, 5]
+    assert judged["would decide"].tolist() == ["", "more targets", ""]
+    low = Estimate(-2.0, at(-2.0), 12, "targets")
+    assert verdicts(table, ["C2"], {"C2": low})["verdict"].tolist() == ["contradicted"]
+    with pytest.raises(ValueError, match="C0 needs an estimate of its quantity: slope"):
+        verdicts(table, ["C0"])
 
 
 def test_each_comparison_is_shown_with_its_interval(results, ledger):

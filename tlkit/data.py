@@ -51,8 +51,9 @@ class Task:
 def load(run: Run) -> Task:
     """The images that `run` sees: its task at its size, with the ones that its seed chooses.
 
-    A task is a drawn world ("drawn8", "drawn_source"; synthetic), a folder of class folders, or
-    the name of one under `data/images/`. A list in brackets keeps some classes
+    A task is a drawn world (`drawing.WORLDS`; synthetic), a small real set inside a package
+    (`bundled.SETS`), a public set (`public.SETS`), a folder of class folders, or the name of one
+    under `data/images/`. A list in brackets keeps some classes
     ("drawn8[cat,dog]"), with `other` for all the rest as one class ("drawn8[person,other]").
     Counts are per class of the data set, before any merging, so natural shares are kept.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from tlkit.names import check_name
 from tlkit.records import Record, read
 
 JOINT = "+"  # between the keys of the members
@@ -44,15 +45,17 @@ def ensemble(results: pd.DataFrame, arm: str, size: int) -> pd.DataFrame:
 
     Two arms: "<arm>, ensemble of <size>" and "<arm>, best of <size>", the member that was best on
     its validation images; `seed` counts the ensembles, so that `compare` pairs the two. Runs of
-    different seeds have seen different training images. Raises ValueError for too few runs.
+    different seeds have seen different training images. Raises ValueError for too few runs, and
+    `UnknownName`.
     """
+    check_name("arm", arm, results["arm"].unique())
     runs = results[results["arm"] == arm].drop_duplicates("key").sort_values("seed")
     groups = [runs.iloc[start : start + size] for start in range(0, len(runs) - size + 1, size)]
     if size < 2 or len(groups) < 1:
         raise ValueError(f"{len(runs)} runs of {arm!r} give no ensemble of {size}")
     rows = []
     for number, members in enumerate(groups):
-        best = members.loc[members["val_accuracy"].idxmax()]
+        best = members.iloc[members["val_accuracy"].argmax()]
         rows.append({"arm": f"{arm}, best of {size}", "seed": number, "key": best["key"]})
         keys = JOINT.join(members["key"])
         rows.append({"arm": f"{arm}, ensemble of {size}", "seed": number, "key": keys})

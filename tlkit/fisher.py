@@ -10,11 +10,13 @@ from torch.func import functional_call, grad, vmap
 
 from tlkit.models import with_source_head
 from tlkit.names import check_name
+from tlkit.penalties import Rescale
 from tlkit.runs import Run
 from tlkit.xception import FISHER
 
 WAYS = ("exact", "sampled", "empirical")
 MEMORY = 2**26  # gradients held at a time, in numbers: 256 MB
+BATCH = 64  # images at a time, at most: their activations take memory too
 
 
 @torch.no_grad()
@@ -44,7 +46,7 @@ def diagonal(
         return functional_call(model, values, image[None])[0].log_softmax(0) @ shares
 
     gradients = vmap(grad(log_likelihood), in_dims=(None, 0, 0))
-    size = max(1, MEMORY // sum(value.numel() for value in parameters.values()))
+    size = max(1, min(BATCH, MEMORY // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
     for batch in torch.arange(len(images)).split(size):
         outputs = model(images[batch]).softmax(1)
@@ -81,32 +83,40 @@ class AsCoded:
     the convolution has elements. (`timm/loss/l2sp_fisher.py` of the study's repository.)
     """
 
-    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, network: nn.Module) -> None:
         self.network = deepcopy(network).requires_grad_(True)
         tensors = list(self.network.parameters())
-        order = {name: place for place, (name, _) in enumerate(self.network.named_parameters())}
-        self.places = [order[name] for name in names]
         sizes = torch.tensor([tensor.numel() for tensor in tensors])
-        self.needed = tensors[: int((sizes.cumsum(0) <= max(self.places)).sum()) + 1]
+        self.needed = tensors[: int((sizes.cumsum(0) < len(tensors)).sum()) + 1]
+        self.inputs: tuple[torch.Tensor, ...] = ()
 
-    def __call__(self, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        """A number for each name, as tensors of no dimension."""
-        self.network.train()
-        with torch.enable_grad():
-            total = self.network(*inputs).log_softmax(1).sum()
-            gradients = torch.autograd.grad(total, self.needed)
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        return list((flat[self.places].square() / len(inputs[0])).unbind())
+    def of(self, names: Sequence[str]) -> Rescale:
+        """For the named tensors: a function of a step's inputs that gives a number for each."""
+        order = {name: place for place, (name, _) in enumerate(self.network.named_parameters())}
+        places = [order[name] for name in names]
+        return lambda inputs: list(self._row(inputs)[places].unbind())
+
+    def _row(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """The beginning of the row, long enough for all tensors; once for the inputs of a step."""
+        if inputs is not self.inputs:
+            self.network.train()
+            with torch.enable_grad():
+                total = self.network(*inputs).log_softmax(1).sum()
+                gradients = torch.autograd.grad(total, self.needed)
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            self.inputs, self.squares = inputs, flat.square() / len(inputs[0])
+        return self.squares
 
 
 def weigh(
-    which: str, names: Sequence[str], run: Run, model: nn.Module,
-    weights: Mapping[str, torch.Tensor] | None, images: torch.Tensor,
-) -> tuple[list[torch.Tensor] | None, AsCoded | None]:
+    which: str, names: Sequence[str], run: Run, coded: AsCoded | None,
+    weights: Mapping[str, torch.Tensor] | None, images: torch.Tensor | None,
+) -> tuple[list[torch.Tensor] | None, Rescale | None]:
     """What a penalty's squares are multiplied by: a tensor for each name, or how to compute it.
 
     `which` is one of `penalties.FISHERS`: "source" is exact, on the source images; "target" is
-    sampled, on the run's training `images`, from the source's outputs for them.
+    sampled, on the run's training `images`, from the source's outputs for them; "as coded" is
+    `coded`, at every step.
     Raises FileNotFoundError where the source images are not here, and ValueError where `weights`
     have no classification layer.
     """
@@ -114,17 +124,21 @@ def weigh(
         case "":
             return None, None
         case "as coded":
-            return None, AsCoded(model, names)
+            return None, coded.of(names)
         case "source":
-            found = _of_source(run)
+            found = of_source(run)
         case "target":
             source = with_source_head(run.model, weights or {}).to(images.device)
             generator = torch.Generator().manual_seed(run.seed)
             found = diagonal(source, images, "sampled", names, generator=generator)
-    return [found[name].to(images.device) for name in names], None
+    return [found[name] for name in names], None
 
 
-def _of_source(run: Run) -> dict[str, torch.Tensor]:
+def of_source(run: Run) -> dict[str, torch.Tensor]:
+    """Exact Fisher information of the weights that `run` starts from, on their source images.
+
+    Raises FileNotFoundError where these are not here: for all but the shipped weights.
+    """
     if run.init != "pretrained" or not run.model.startswith("xception_small"):
         raise FileNotFoundError(
             f"the source images of {run.model}, init {run.init!r}, are not here to compute the "

@@ -30,13 +30,18 @@ def build(name: str, classes: int) -> nn.Module:
 def with_source_head(name: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
     """The timm model `name` with all of `weights`, the source's classification layer included.
 
-    Raises ValueError where that layer is not among them.
+    Raises ValueError where that layer, or any other tensor, is not among them.
     """
     head = f"{timm.get_pretrained_cfg(name).classifier}.weight"
     if head not in weights:
         raise ValueError(f"these weights of {name} come without their classification layer {head}")
-    model = build(name, len(weights[head]))
-    model.load_state_dict(weights, strict=False)  # `transfer` has the strict check
+    with torch.random.fork_rng(devices=[]):  # the caller's next draws are not to depend on this
+        model = build(name, len(weights[head]))
+    missing = model.load_state_dict(weights, strict=False).missing_keys
+    missing = [each for each in missing if not each.endswith("num_batches_tracked")]
+    if missing:
+        raise ValueError(f"{len(missing)} tensors of {name} are not among the weights, such as "
+                         f"{missing[0]}; give weights of this very model")
     return model
 
 

@@ -116,7 +116,10 @@ def attach(
     for pull, parameters in _shares(model, pulls, transferred):
         names, values = list(parameters), list(parameters.values())
         origins = None if pull.towards == "zero" else [each.detach().clone() for each in values]
-        groups.append(Pulled(pull, values, origins, *fisher(pull.fisher, names)))
+        scales, rescale = fisher(pull.fisher, names)
+        if scales is not None:
+            scales = [scale.to(value.device) for scale, value in zip(scales, values)]
+        groups.append(Pulled(pull, values, origins, scales, rescale))
     return Penalty(groups)
 
 
@@ -128,7 +131,8 @@ def _shares(
     ends = [known[p.until] if p.until in known else count_modules(model, p.until) for p in pulls]
     for pull, before, end in zip(pulls, [0, *ends], ends):
         if end <= before:
-            raise ValueError(f"no module is left for {pull}: those before it reach to {before}")
+            raise ValueError(f"no module is left for {pull}: it ends at {end}, of {transferred} "
+                             f"transferred ones, and those before it reach to {before}")
         if pull.towards == "start" and end > transferred:
             raise ValueError(f"{pull} reaches beyond the {transferred} transferred modules, "
                              "to weights that start at random; let it end at 'transferred'")

@@ -20,7 +20,7 @@ class Run:
     A mistyped field raises `UnknownName`; a value out of its range raises ValueError.
     """
 
-    task: str = "drawn8"  # a drawn world, a folder of class folders, either with [class,class]
+    task: str = "drawn8"  # a drawn, bundled or public set, a folder; each also with [class,class]
     model: str = "xception_small"  # any timm model
     init: "str | Run" = "pretrained"  # "random", "pretrained", a weights file, or another run
     transferred: int | str = "all"  # modules taken from init; the later ones start afresh

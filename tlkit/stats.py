@@ -84,6 +84,11 @@ class Estimate:
         """Is the true value `at_least` that? In the words of `Difference.verdict`."""
         return decide(self.interval(level), at_least)
 
+    def clearance(self, at_least: float) -> float:
+        """How far above `at_least` the value lies, in half-widths of its interval."""
+        low, high = self.interval()
+        return (self.mean - at_least) / (high - low) * 2
+
 
 def decide(interval: tuple[float, float], at_least: float) -> str:
     """Does the whole interval lie above or below `at_least`?"""

@@ -16,7 +16,7 @@ from torch import nn
 from tlkit.augmentation import mixup
 from tlkit.data import Task
 from tlkit.feeding import Feed, feed
-from tlkit.fisher import weigh
+from tlkit.fisher import AsCoded, weigh
 from tlkit.groups import parameter_groups
 from tlkit.models import build, count_modules, freeze, transfer
 from tlkit.penalties import Penalty, attach
@@ -75,8 +75,10 @@ def _penalty(
 ) -> Penalty:
     transferred = 0 if weights is None else count_modules(model, run.transferred)
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(run.seed))
-    images = train.images(chosen[:FISHER_IMAGES]) if run.penalty else None
-    scales = partial(weigh, run=run, model=model, weights=weights, images=images)
+    kinds = {pull.fisher for pull in run.penalty}
+    images = train.images(chosen[:FISHER_IMAGES]) if "target" in kinds else None
+    coded = AsCoded(model) if "as coded" in kinds else None
+    scales = partial(weigh, run=run, coded=coded, weights=weights, images=images)
     return attach(model, run.penalty, transferred, scales)
 
 
