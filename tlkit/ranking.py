@@ -30,17 +30,17 @@ def rank_correlation(
     return float(rho), float(min(low, rho)), float(max(high, rho))
 
 
-def permutation_p(x: np.ndarray, y: np.ndarray) -> float:
-    """Two-sided p that ranks agree or disagree so much, were every pairing equally likely.
+def permutation_p(x: np.ndarray, y: np.ndarray, alternative: str = "two-sided") -> float:
+    """p that ranks agree or disagree so much, were every pairing equally likely.
 
-    Exact for up to 8 pairs, from 50,000 random pairings beyond. Four pairs in perfect order
-    have p = 1/12, two against two 1/3: four points cannot show a correlation. Raises like
-    `rank_correlation`.
+    `alternative` "less": that they disagree so much; "greater": agree. Exact for up to 8 pairs,
+    from 50,000 random pairings beyond. Four pairs in perfect order have p = 1/12 (two-sided), two
+    against two 1/3: four points cannot show a correlation. Raises like `rank_correlation`.
     """
     x, y = (stats.rankdata(each) for each in _pairs(x, y))
     return float(stats.permutation_test(
         (x,), lambda ranks, axis: (ranks * y).sum(axis), permutation_type="pairings",
-        vectorized=True, n_resamples=50_000, random_state=0,
+        vectorized=True, n_resamples=50_000, random_state=0, alternative=alternative,
     ).pvalue)
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from tlkit.findings import Finding, points
 from tlkit.published import table
+from tlkit.ranking import permutation_p
 from tlkit.stats import LEVEL
 
 STAND_IN = {"Caltech-256": "Caltech-101"}  # what SimCLR's table has in its place
@@ -49,19 +50,11 @@ def _few_datasets(told: pd.Series) -> Finding:
     """What the measure says about L2SP's gain, by all orders of so few data sets."""
     bars = table("plested2021_figure").pivot(index="dataset", columns="setting", values="accuracy")
     gains = (bars["default L2SP"] - bars["default"]).loc[told.index]
-
-    def correlation(measure: np.ndarray) -> float:
-        return stats.spearmanr(measure, gains).statistic
-
-    one_sided, two_sided = (
-        stats.permutation_test(
-            [told], correlation, permutation_type="pairings", vectorized=False, alternative=sides
-        ).pvalue for sides in ("less", "two-sided")
-    )
-    orders = math.factorial(len(told))
+    one_sided, two_sided = (permutation_p(told, gains, sides) for sides in ("less", "two-sided"))
+    orders, found = math.factorial(len(told)), stats.spearmanr(told, gains).statistic
     return Finding(
         "Fit measure | L2SP over default", f"{_by_dataset(gains)}, digitised", "exact permutation",
-        f"Rank correlation {points(correlation(told))}: {one_sided * orders:.0f} of {orders} "
+        f"Rank correlation {points(found)}: {one_sided * orders:.0f} of {orders} "
         f"orders have one so low, p {one_sided:.2f} (two-sided {two_sided:.2f}). With {len(told)} "
         f"data sets p is at best {1 / orders:.2g} (two-sided {2 / orders:.2g}).",
         "not shown" if two_sided > 1 - LEVEL else "exceeds noise",
