@@ -33,11 +33,14 @@ def test_there_are_claims_and_tables():
 def test_a_claim_is_well_formed(name):
     entry = LEDGER[name]
     assert re.fullmatch(r"C\d\.\d+", name)
-    assert set(entry) == {"study", "statement", "published", "comparisons"}
+    about = set(entry) - {"study", "statement", "published"}
+    assert about - {"quantity", "at_least"} <= {"comparisons"} and about
     assert entry["study"] in STUDIES
     assert entry["statement"].strip() and entry["published"].strip()
-    assert entry["comparisons"]
-    for comparison in entry["comparisons"]:
+    if "quantity" in about or "at_least" in about:  # they go together
+        assert entry["quantity"].strip() and type(entry["at_least"]) in (int, float)
+    assert entry.get("comparisons", True)
+    for comparison in entry.get("comparisons", ()):
         optional = {"metric", "worse_metric"}
         assert set(comparison) - optional == {"better", "worse", "at_least"}
         assert all(type(comparison[field]) is str and comparison[field].strip()
@@ -139,7 +142,10 @@ def test_a_claim_is_read_as_it_is_written(name):
     assert read.comparisons == tuple(
         Comparison(each["better"], each["worse"], each["at_least"],
                    each.get("metric", "accuracy"), each.get("worse_metric", ""))
-        for each in LEDGER[name]["comparisons"]
+        for each in LEDGER[name].get("comparisons", ())
+    )
+    assert (read.quantity, read.at_least) == (
+        LEDGER[name].get("quantity", ""), LEDGER[name].get("at_least", 0)
     )
 
 
