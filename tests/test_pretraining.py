@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
+import pytest
 import timm
 import torch
 from safetensors.torch import load_file
@@ -15,22 +16,38 @@ from tlkit.fisher import diagonal
 from tlkit.models import with_source_head
 from tlkit.pretraining import RECIPE
 from tlkit.runs import Run
-from tlkit.xception import FISHER, WEIGHTS
+from tlkit.xception import FISHER, SMALLER, WEIGHTS, weights_of
 
 CARD = json.loads(WEIGHTS.with_suffix(".json").read_text())
+SHIPPED = {"xception_small": (RECIPE, WEIGHTS)} | {
+    f"xception_small.drawn_{classes}x{images}": (
+        pretraining.smaller(classes, images), weights_of(classes, images)
+    )
+    for classes, images in SMALLER
+}
 
 
-def test_the_card_is_that_of_the_weights_and_of_the_recipe():
-    assert CARD["sha256"] == sha256(WEIGHTS.read_bytes()).hexdigest()
-    assert Run(**CARD["recipe"]) == RECIPE  # fields that came later have their defaults
-    assert len(CARD["history"]) == RECIPE.epochs
-    assert WEIGHTS.stat().st_size < 4e6
+@pytest.mark.parametrize("recipe, weights", SHIPPED.values(), ids=SHIPPED)
+def test_the_card_is_that_of_the_weights_and_of_the_recipe(recipe, weights):
+    card = json.loads(weights.with_suffix(".json").read_text())
+    assert card["sha256"] == sha256(weights.read_bytes()).hexdigest()
+    assert Run(**card["recipe"]) == recipe  # fields that came later have their defaults
+    assert len(card["history"]) == recipe.epochs
+    assert weights.stat().st_size < 4e6
 
 
-def test_timm_loads_the_shipped_weights():
-    model = timm.create_model("xception_small", pretrained=True)
-    stored = load_file(WEIGHTS)
+@pytest.mark.parametrize("name, weights", [(name, each[1]) for name, each in SHIPPED.items()])
+def test_timm_loads_the_shipped_weights(name, weights):
+    model = timm.create_model(name, pretrained=True)
+    stored = load_file(weights)
     assert all(torch.equal(tensor, stored[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_smaller_sources_take_as_many_steps_as_each_other():
+    recipes = [(classes * images, pretraining.smaller(classes, images).epochs)
+               for classes, images in SMALLER]
+    steps = [images // RECIPE.batch_size * epochs for images, epochs in recipes]
+    assert max(steps) / min(steps) < 1.01
 
 
 def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
@@ -46,7 +63,7 @@ def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(pretraining, "RECIPE", few)
     monkeypatch.setitem(pools.DRAWN_PER_CLASS, "drawn_source", {"train": 3, "test": 1})
-    record = pretraining.pretrain()
+    (record,) = pretraining.pretrain(["full"])
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["sha256"] == sha256(weights.read_bytes()).hexdigest()
     assert card.keys() == CARD.keys()

@@ -8,7 +8,7 @@ _HOMES = {
     "load": "data",
     "build": "models", "count_modules": "models", "freeze": "models", "module_states": "models",
     "transfer": "models",
-    "l2": "penalties", "l2_sp": "penalties",
+    "Kept": "heads", "l2": "penalties", "l2_sp": "penalties",
     "execute": "training",
     "sweep": "sweeping", "read": "records",
     "difference": "stats", "interval": "stats", "power": "stats",

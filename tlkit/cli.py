@@ -22,7 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "pretrain":
         from tlkit.pretraining import pretrain
 
-        pretrain()
+        try:
+            pretrain(chosen.sources)
+        except UnknownName as problem:
+            print(f"tlkit: {problem}", file=sys.stderr)
+            return 2
         return 0
     if chosen.command == "audit":
         return show_audit(chosen.study)
@@ -36,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("pretrain", help="train the source weights of the small Xception anew")
+    pretrain_command = commands.add_parser(
+        "pretrain", help="train the source weights of the small Xception anew"
+    )
+    pretrain_command.add_argument(
+        "sources", nargs="*", metavar="SOURCE", help="full, 50x98 and so on; none means all"
+    )
     audit_command = commands.add_parser("audit", help="check the studies' published numbers")
     audit_command.add_argument("study", nargs="?", metavar="STUDY", help="none means all")
     run_command = commands.add_parser(

@@ -139,7 +139,7 @@ def of_source(run: Run) -> dict[str, torch.Tensor]:
 
     Raises FileNotFoundError where these are not here: for all but the shipped weights.
     """
-    if run.init != "pretrained" or not run.model.startswith("xception_small"):
+    if run.init != "pretrained" or run.model not in ("xception_small", "xception_small.drawn"):
         raise FileNotFoundError(
             f"the source images of {run.model}, init {run.init!r}, are not here to compute the "
             'Fisher information on; take that of the target images: fisher="target"'

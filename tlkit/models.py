@@ -21,9 +21,9 @@ def build(name: str, classes: int) -> nn.Module:
     """The timm model `name` with random weights and a new head for `classes` classes.
 
     Draws from torch's global generator: seed it, and every arm of a seed gets the same head.
-    Raises `UnknownName` for a model that timm does not know.
+    Raises `UnknownName` for a model, or weights of it after the dot, that timm does not know.
     """
-    check_name("model", name.split(".")[0], timm.list_models())
+    check_name("model", name, [*timm.list_models(), *timm.list_models(pretrained=True)])
     return timm.create_model(name, num_classes=classes)
 
 

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,10 +15,12 @@ from tlkit import drawing
 from tlkit.augmentation import normalise
 from tlkit.fisher import diagonal
 from tlkit.models import with_source_head
+from tlkit.names import check_name
 from tlkit.progress import progress
-from tlkit.records import Record, complete, weights_path
+from tlkit.records import Record, weights_path
 from tlkit.runs import Run
-from tlkit.xception import FISHER, WEIGHTS
+from tlkit.sweeping import train
+from tlkit.xception import FISHER, SMALLER, WEIGHTS, weights_of
 
 RECIPE = Run(
     task="drawn_source", model="xception_small", init="random", train_per_class=None,
@@ -25,32 +30,63 @@ RECIPE = Run(
 FISHER_PER_CLASS = 2  # training pictures of each source class
 
 
-def pretrain() -> Record:
-    """Train the small Xception on the drawn source (synthetic) and put it where timm finds it.
+def smaller(classes: int, images: int) -> Run:
+    """The recipe with the first `classes` of the source and `images` of each.
 
-    Writes the weights and, beside them, their card (recipe, history, minutes, accuracy, digest)
-    and the Fisher information of all but the head.
+    All take as many steps, a fourth of the full one's: fewer pictures are seen more often.
     """
-    record = complete(RECIPE, keep_weights=True)
-    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(weights_path(record.key), WEIGHTS)
-    save_file(fisher_on_source(), FISHER)
+    kept = ",".join(drawing.WORLDS[RECIPE.task][:classes])
+    epochs = round(RECIPE.epochs * 50 * 390 / (classes * images))
+    return replace(
+        RECIPE, task=f"{RECIPE.task}[{kept}]" if classes < 200 else RECIPE.task,
+        train_per_class=images, epochs=epochs, val_every=max(2, epochs // 8),
+    )
+
+
+def pretrain(names: Sequence[str] = ()) -> list[Record]:
+    """Train the small Xception on drawn sources (synthetic); put the weights where timm finds them.
+
+    `names` are "full" and those of the smaller sources, such as "50x98" (classes, images of each);
+    none means all. Beside each file of weights stands a card (recipe, history, minutes, accuracy,
+    digest), and beside the full source's the Fisher information of all but the head.
+    Raises `UnknownName` for another name.
+    """
+    places = {"full": (RECIPE, WEIGHTS)}
+    places |= {f"{c}x{i}": (smaller(c, i), weights_of(c, i)) for c, i in SMALLER}
+    for name in names:
+        check_name("source", name, places)
+    wanted = {name: places[name] for name in names or places}
+    records = train([run for run, _ in wanted.values()], keep_weights=True)
+    for name, (run, weights) in wanted.items():
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(weights_path(records[run].key), weights)
+        more = {}
+        if name == "full":
+            save_file(fisher_on_source(), FISHER)
+            more = {
+                "fisher": f"exact, on {FISHER_PER_CLASS} training pictures of each class",
+                "fisher_sha256": sha256(FISHER.read_bytes()).hexdigest(),
+            }
+        _write_card(name, weights, records[run], more)
+    return list(records.values())
+
+
+def _write_card(name: str, weights: Path, record: Record, more: dict) -> None:
     card = {
-        "command": "tlkit pretrain",
-        "data": "drawn_source: 200 classes of synthetic pictures, no photograph among them",
+        "command": f"tlkit pretrain {name}",
+        "data": f"drawn_source: {len(record.classes)} classes of synthetic pictures, "
+                "no photograph among them",
         "recipe": record.recipe,
         "test_accuracy": round(record.accuracy, 4),
         "val_accuracy": round(record.val_accuracy, 4),
         "minutes": round(record.seconds / 60, 1),
         "parameters": record.parameters,
-        "sha256": sha256(WEIGHTS.read_bytes()).hexdigest(),
-        "fisher": f"exact, on {FISHER_PER_CLASS} training pictures of each class",
-        "fisher_sha256": sha256(FISHER.read_bytes()).hexdigest(),
+        "sha256": sha256(weights.read_bytes()).hexdigest(),
+        **more,
         "environment": record.environment,
         "history": record.history,
     }
-    WEIGHTS.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
-    return record
+    weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
 
 
 def fisher_on_source() -> dict[str, torch.Tensor]:

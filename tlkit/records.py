@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import timm
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
@@ -18,11 +19,11 @@ from tlkit.paths import home, whole
 from tlkit.pools import pool
 from tlkit.runs import Run
 from tlkit.training import Trained, accuracy, execute
-from tlkit.xception import FISHER, WEIGHTS
+from tlkit.xception import FISHER
 
 TRAINING_CODE = (
-    "augmentation", "data", "feeding", "fisher", "groups", "models", "penalties", "prefix",
-    "records", "runs", "training", "xception",
+    "augmentation", "data", "feeding", "fisher", "groups", "heads", "models", "penalties",
+    "prefix", "records", "runs", "training", "xception",
 )
 # Of the code as imported, not as it lies on disk when a key is asked for.
 CODE = sha256("".join(
@@ -74,8 +75,9 @@ def key(run: Run) -> str:
 def _origin(run: Run) -> str:
     if isinstance(run.init, Run):
         return key(run.init)
-    if run.init == "pretrained" and run.model.startswith("xception_small"):
-        return sha256(WEIGHTS.read_bytes()).hexdigest()
+    shipped = timm.get_pretrained_cfg(run.model, allow_unregistered=True)
+    if run.init == "pretrained" and shipped and shipped.file:
+        return sha256(Path(shipped.file).read_bytes()).hexdigest()
     path = Path(run.init)
     return sha256(path.read_bytes()).hexdigest() if path.is_file() else run.init
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
+from tlkit.heads import Kept
 from tlkit.names import check_name
 from tlkit.penalties import Pull
 
@@ -26,6 +27,7 @@ class Run:
     transferred: int | str = "all"  # modules taken from init; the later ones start afresh
     frozen: int | str = "none"  # modules that are not trained
     frozen_bn: str = "eval"  # "drift": BN of frozen modules in training mode, a common mistake
+    kept: Kept | None = None  # the source's classification layer, grown on; None: replaced
     size: int = 48  # pixels, height and width
     train_per_class: int | None = 50  # None: all that validation leaves
     val_per_class: int = 20  # carved from the training images
@@ -72,6 +74,8 @@ class Run:
         if not all(factor >= 0 for _, factor in scales) or not 0 <= self.label_smoothing <= 1:
             raise ValueError("Run.lr_scales must not be negative, nor Run.label_smoothing outside "
                              f"0 … 1: {scales!r}, {self.label_smoothing!r}")
+        if not isinstance(self.kept, (Kept, type(None))):
+            raise ValueError(f"Run.kept must be a Kept or None, not {self.kept!r}")
         if not isinstance(self.init, (str, Run)):
             raise ValueError(f"Run.init must be a word, a path as text or a Run: {self.init!r}")
         for name in ("size", "epochs", "batch_size", "lr"):

@@ -18,6 +18,7 @@ from tlkit.data import Task
 from tlkit.feeding import Feed, feed
 from tlkit.fisher import AsCoded, weigh
 from tlkit.groups import parameter_groups
+from tlkit.heads import keep
 from tlkit.models import build, count_modules, freeze, transfer
 from tlkit.penalties import Penalty, attach
 from tlkit.progress import progress
@@ -55,6 +56,8 @@ def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) ->
     if weights is not None:
         transfer(model, weights, count_modules(model, run.transferred))
     freeze(model, count_modules(model, run.frozen), run.frozen_bn)
+    if run.kept is not None:
+        keep(model, run.kept, weights)
     model.to(device, memory_format=torch.channels_last)
 
     start = time.perf_counter()

@@ -1,5 +1,7 @@
 """A small Xception for 32 to 128 pixels, registered with timm like any other model."""
 
+from pathlib import Path
+
 from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.xception import Block, SeparableConv2d, Xception
@@ -11,6 +13,12 @@ __all__ = ["SmallXception"]  # timm adds the names of registered models
 
 WEIGHTS = SHIPPED / "weights" / "xception_small.safetensors"
 FISHER = SHIPPED / "weights" / "xception_small_fisher.safetensors"  # on the source images
+SMALLER = ((50, 98), (50, 390), (200, 98), (200, 390))  # classes and images of each, other sources
+
+
+def weights_of(classes: int, images: int) -> Path:
+    """Where the weights learnt on a smaller source, or for fewer steps, are shipped."""
+    return SHIPPED / "weights" / f"xception_small_{classes}x{images}.safetensors"
 
 
 class SmallXception(Xception):
@@ -62,16 +70,24 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-default_cfgs = generate_default_cfgs({
-    "xception_small.drawn": dict(
-        file=str(WEIGHTS), num_classes=200, input_size=(3, 48, 48), pool_size=(2, 2),
+def _card(file: Path, classes: int) -> dict:
+    return dict(
+        file=str(file), num_classes=classes, input_size=(3, 48, 48), pool_size=(2, 2),
         mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), first_conv="conv1", classifier="fc",
         license="mit",
-    ),
+    )
+
+
+default_cfgs = generate_default_cfgs({"xception_small.drawn": _card(WEIGHTS, 200)} | {
+    f"xception_small.drawn_{classes}x{images}": _card(weights_of(classes, images), classes)
+    for classes, images in SMALLER
 })
 
 
 @register_model
 def xception_small(pretrained: bool = False, **kwargs: object) -> SmallXception:
-    """The small Xception; `pretrained=True` loads the weights learnt on the drawn source."""
+    """The small Xception; `pretrained=True` loads the weights learnt on the drawn source.
+
+    `xception_small.drawn_50x98` has those of a source of 50 classes with 98 images each.
+    """
     return build_model_with_cfg(SmallXception, "xception_small", pretrained, **kwargs)
