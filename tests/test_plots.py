@@ -61,6 +61,13 @@ def test_accuracies_of_one_run_have_no_interval(shown):
     assert "a 50.0" in shown[0][0]
 
 
+def test_numbers_in_a_table_are_rounded_and_carry_a_true_minus(shown):
+    frame = pd.DataFrame({"n": [-1234, 2], "x": [-0.26, np.nan], "word": ["a-b", "c"]})
+    plots.table(frame, "Numbers")
+    cells = re.findall("<td[^>]*>([^<]*)</td>", shown[0][0])
+    assert cells == ["−1,234", "−0.3", "a-b", "2", "–", "c"]
+
+
 def test_a_table_has_its_caption_and_verdicts_are_marked_for_the_report(shown):
     plots.table(pd.DataFrame({"x": [1234.56]}), "What x is", kind="verdicts")
     page, metadata = shown[0]

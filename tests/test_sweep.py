@@ -66,6 +66,12 @@ def workers():
     get_reusable_executor().shutdown(wait=True)
 
 
+def test_the_table_has_the_weight_decay_that_was_applied(run):
+    arms = {"plain": run, "pulled": replace(run, penalty=l2(0.1)),
+            "both": replace(run, penalty=l2(0.1), weight_decay=0.5)}
+    assert sweep(arms, [0])["weight_decay"].tolist() == [1e-4, 0.0, 0.5]
+
+
 def test_the_packages_names_are_the_functions_whatever_was_imported_before():
     assert tlkit.sweep is sweep and tlkit.verdicts is judging.verdicts
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from numbers import Integral, Number
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,9 +41,15 @@ def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
         {"selector": "caption", "props": "caption-side:top; text-align:left"},
         {"selector": "th, td", "props": cells},
     ])
-    styler.format(precision=1, na_rep="–", thousands=",")
+    styler.format(_cell, na_rep="–")
     page = styler.to_html(table_attributes=f'class="{kind}"').replace("<th ", '<th scope="col" ')
     display(HTML(page), metadata={"tlkit": kind})
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Number) and not isinstance(value, bool):
+        return (f"{value:,}" if isinstance(value, Integral) else f"{value:,.1f}").replace("-", "−")
+    return str(value)
 
 
 def contact_sheet(task: Task, columns: int = 12) -> None:
@@ -113,6 +120,8 @@ def curves(frame: pd.DataFrame, x: str, y: str, by: str, title: str, log: bool =
         axis.minorticks_off()
     elif pd.api.types.is_integer_dtype(frame[x]):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if axis.get_ylim()[0] < 0 < axis.get_ylim()[1]:  # differences
+        axis.axhline(0, color="0.35", linestyle="--", linewidth=1, zorder=0)
     axis.set_title(title)
     axis.grid(axis="y", color="0.9")
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -22,9 +22,9 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
 
     The arms are paired: a seed chooses the same images, order and new head for all of them, and
     a run that another starts from is trained afresh with every seed.
-    Columns: `arm`, every field of `Run`, accuracy and val_accuracy (0 … 1), parameters,
-    trainable, seconds, key. Runs go to as many processes as there are cores, or to one where
-    there is a GPU; inside `joblib.parallel_config` to the cluster that it names. After an
+    Columns: `arm`, every field of `Run` (weight_decay as it comes out), accuracy and val_accuracy
+    (0 … 1), parameters, trainable, seconds, key. Runs go to as many processes as there are cores,
+    or to one where there is a GPU; inside `joblib.parallel_config` to the cluster that it names. After an
     interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
     two steps instead, and the table says what the whole would take.
     """
@@ -75,7 +75,8 @@ def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run
 
 def _row(run: Run, record: Record) -> dict:
     measured = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
-    return vars(run) | {name: getattr(record, name) for name in measured}
+    found = {name: getattr(record, name) for name in measured}
+    return vars(run) | {"weight_decay": run.decay()} | found
 
 
 def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
