@@ -21,6 +21,13 @@ WATCH = """import os
 print("seen:", os.path.exists(os.environ["WATCHED"]), os.environ["TLKIT_PROGRESS"])
 print(profile, rate)"""
 
+SWEEP = """import pandas as pd
+import tlkit as tl
+from tlkit.results import keep
+profile = tl.start(profile, "10_grid")
+keep("runs", pd.DataFrame({"arm": ["a, <b>"] * 2, "task": "drawn_kin", "accuracy": [0.5, 0.75],
+                           "key": ["k1", "k2"]}))"""
+
 
 def place(folder, name, *sources, declared=PROFILE, sweep=None):
     """Write a small notebook; the code cell number `sweep` is tagged so."""
@@ -116,6 +123,32 @@ def test_pages_open_without_a_network(reported):
         assert all(image.get("alt") for image in page.find_all("img"))
 
 
+def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, capsys):
+    place(folder, "10_grid", SWEEP, declared=PROFILE + "\nseeds = 0")
+    assert cli.main(["run", "--profile", "smoke", "--seeds", "3"]) == 0
+    assert cli.main(["run", "--profile", "smoke"]) == 0  # other parameters, other results
+    report = tmp_path / "home" / "report" / "smoke"
+    page = BeautifulSoup((report / "10_grid.html").read_text(), "html.parser")
+    assert page.find("details").find_previous("code").get_text() == (
+        "tlkit run 10_grid --profile smoke")
+    (row,) = page.find("details").select("tbody tr")
+    cells = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
+    assert cells == ["a, <b>", "drawn_kin", "2", "62.5", "k1 k2"]
+    link = (report / row.find("a")["href"]).resolve()
+    assert link == (tmp_path / "home" / "records" / "k1" / "record.json").resolve()
+
+
+def test_the_report_can_be_written_anew_and_an_empty_one_is_refused(folder, tmp_path, capsys):
+    assert cli.main(["report", "smoke"]) == 2
+    assert "tlkit run --profile smoke" in capsys.readouterr().err
+    place(folder, "10_grid", "a = 1")
+    assert cli.main(["run", "--profile", "smoke"]) == 0
+    index = tmp_path / "home" / "report" / "smoke" / "index.html"
+    index.unlink()
+    assert cli.main(["report", "smoke"]) == 0
+    assert "10_grid" in index.read_text()
+
+
 def test_dry_run_ends_with_the_sweep(folder, tmp_path, capsys):
     dry = "import os; print('dry', os.environ['TLKIT_DRY_RUN'])"
     place(folder, "10_grid", "a = 1", dry, "print('after')", sweep=1)
@@ -141,6 +174,7 @@ def test_dry_run_ends_with_the_sweep(folder, tmp_path, capsys):
         (["-p", "seeds", "many"], "'many'"),
         (["10", "-p", "seeds", "[1]"], "unknown parameter 'seeds'"),
         (["-p", "profile", "paper"], "--profile"),
+        (["10", "--seeds", "3"], "unknown parameter 'seeds'"),
     ],
 )
 def test_a_mistyped_argument_is_one_line_and_starts_nothing(
@@ -152,6 +186,22 @@ def test_a_mistyped_argument_is_one_line_and_starts_nothing(
     complaint = capsys.readouterr().err
     assert told in complaint and complaint.count("\n") == 1
     assert not (tmp_path / "home").exists()
+
+
+def test_seeds_and_jobs_reach_the_notebooks(folder, tmp_path, capsys):
+    tell = "import os; print(seeds, os.environ['TLKIT_JOBS'])"
+    place(folder, "10_grid", tell, declared=PROFILE + "\nseeds = 0")
+    assert cli.main(["run", "--profile", "smoke", "--seeds", "3", "--jobs", "7"]) == 0
+    assert outputs(tmp_path / "home" / "report" / "smoke" / "10_grid.ipynb") == "3 7\n"
+    assert capsys.readouterr().out.startswith("About ") and "TLKIT_JOBS" not in os.environ
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--jobs"])
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_a_number_that_makes_no_sense_is_refused(folder, capsys, option, value):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", option, value])
+    assert option in capsys.readouterr().err
 
 
 def test_notebooks_are_found_by_number_name_and_beginning(folder):

@@ -1,12 +1,14 @@
-"""The command `tlkit`: run the notebooks and report, audit studies, or pretrain the weights."""
+"""The command `tlkit`: run notebooks, report, audit studies, examine the machine, pretrain."""
 
 import argparse
 import ast
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from functools import partial
 from shutil import get_terminal_size
+from unittest.mock import patch
 
 from tlkit.names import UnknownName, check_name
 from tlkit.parameters import PROFILES
@@ -30,8 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.command == "audit":
         return show_audit(chosen.study)
+    if chosen.command == "doctor":
+        from tlkit.doctor import examine
+
+        for subject, finding in examine():
+            print(f"{subject:<14} {finding}", flush=True)
+        return 0
+    if chosen.command == "report":
+        return write_report(chosen.profile)
+    parameters = {name: _value(text) for name, text in chosen.parameters}
+    if chosen.seeds is not None:
+        parameters["seeds"] = chosen.seeds
     try:
-        return run(chosen.notebooks, chosen.profile, dict(chosen.parameters), chosen.dry_run)
+        with patch.dict(os.environ, {"TLKIT_JOBS": str(chosen.jobs)} if chosen.jobs else {}):
+            return run(chosen.notebooks, chosen.profile, parameters, chosen.dry_run)
     except KeyboardInterrupt:
         print("Stopped. The same command carries on from the runs it has stored.", file=sys.stderr)
         return 130
@@ -46,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     pretrain_command.add_argument(
         "sources", nargs="*", metavar="SOURCE", help="full, 50x98 and so on; none means all"
     )
+    commands.add_parser("doctor", help="say what this machine can run, and how long it takes")
+    report_command = commands.add_parser("report", help="write the HTML report anew")
+    report_command.add_argument("profile", nargs="?", default="lab", metavar="PROFILE")
     audit_command = commands.add_parser("audit", help="check the studies' published numbers")
     audit_command.add_argument("study", nargs="?", metavar="STUDY", help="none means all")
     run_command = commands.add_parser(
@@ -66,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("NAME", "VALUE"),
         help="set a notebook's parameter to a Python literal",
     )
+    add("--seeds", type=_positive, metavar="N", help="paired seeds; default: the profile's own")
+    add("--jobs", type=_positive, metavar="N", help="processes that train; default: one per core")
     add("--dry-run", action="store_true", help="only build every arm and take two steps")
     return parser
 
@@ -91,11 +110,25 @@ def show_audit(study: str | None) -> int:
     return 0
 
 
-def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool) -> int:
+def write_report(profile: str) -> int:
+    """Write the report on all notebooks that `tlkit run` has run in a profile."""
+    from tlkit import report
+
+    folder = home().absolute() / "report" / profile
+    if not list(folder.glob("*.ipynb")):
+        print(f"tlkit: nothing has been run in {folder}; tlkit run --profile {profile} does",
+              file=sys.stderr)
+        return 2
+    print(f"Report: {report.write(folder)}")
+    return 0
+
+
+def run(
+    names: Sequence[str], profile: str, parameters: dict[str, object], dry_run: bool
+) -> int:
     """Check everything, then run the notebooks one after the other and write the report."""
     from tlkit import notebooks, report
 
-    parameters = {name: _value(text) for name, text in given.items()}
     try:
         check_name("profile", profile, PROFILES)
         if "profile" in parameters:
@@ -107,6 +140,8 @@ def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool
         return 2
     folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
     folder.mkdir(parents=True, exist_ok=True)
+    if not dry_run:
+        print(_forecast([path.stem for path in paths], profile), flush=True)
     outcomes = []
     for number, path in enumerate(paths, start=1):
         name = f"[{number}/{len(paths)}] {path.stem}"
@@ -118,8 +153,26 @@ def run(names: Sequence[str], profile: str, given: dict[str, str], dry_run: bool
         status = f"failed at {outcome.error}" if outcome.error else "ok"
         print(f"{name}: {outcome.seconds / 60:.1f} min, {status}", flush=True)
         outcomes.append(outcome)
-    print(f"Report: {report.write(outcomes, folder)}")
+    print(f"Report: {report.write(folder)}")
     return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _forecast(names: Sequence[str], profile: str) -> str:
+    from tlkit.forecast import expected_minutes, step_seconds
+
+    if profile == "paper":
+        return "How long it will take: --dry-run says the hours of every arm"
+    step = step_seconds()
+    minutes = expected_minutes(profile, step)
+    total = sum(minutes.get(name, 0) for name in names)
+    return (f"About {total:.0f} min with the profile's own seeds and nothing stored yet "
+            f"(a training step takes {1000 * step:.0f} ms here)")
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return int(text)
 
 
 def _value(text: str) -> object:

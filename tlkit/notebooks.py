@@ -53,7 +53,7 @@ def assign(paths: Sequence[Path], given: Mapping[str, object]) -> dict[Path, dic
 
     Raises `UnknownName` for a name that no notebook declares, and what `check` raises.
     """
-    defaults = {path: declared(_parameters_cell(path)) for path in paths}
+    defaults = {path: declared(_parameters_cell(load_notebook_node(str(path)))) for path in paths}
     known = set().union(*defaults.values())
     for name in given:
         check_name("parameter", name, known)
@@ -64,8 +64,7 @@ def assign(paths: Sequence[Path], given: Mapping[str, object]) -> dict[Path, dic
     return shares
 
 
-def _parameters_cell(path: Path) -> str:
-    notebook = load_notebook_node(str(path))
+def _parameters_cell(notebook: nbformat.NotebookNode) -> str:
     index = find_first_tagged_cell_index(notebook, "parameters")
     return notebook.cells[index].source if index >= 0 else ""
 
@@ -80,9 +79,10 @@ def execute(
 ) -> Outcome:
     """Run one notebook in a fresh kernel; `output` appears when it has ended, well or badly.
 
-    A dry run ends with the cell tagged `sweep`. Whatever goes wrong is told, and never raised.
+    A dry run ends with the cell tagged `sweep`. Whatever goes wrong is told, here and in the
+    metadata of `output`, and never raised.
     """
-    notebook = load_notebook_node(str(path))
+    notebook, given = load_notebook_node(str(path)), {"profile": profile, **parameters}
     # Bars belong on the terminal, where there is one, and never into the notebook.
     watched = os.name == "posix" and os.isatty(2)
     variables = {"TLKIT_PROGRESS": os.ttyname(2) if watched else "off"}
@@ -100,7 +100,7 @@ def execute(
             papermill.execute_notebook(
                 draft,
                 draft,
-                {"profile": profile, **parameters},
+                given,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
@@ -110,8 +110,16 @@ def execute(
             told = traceback.format_exception_only(problem)[-1].splitlines()
             last = [line for line in told if line.strip("- ")][-6:]
             error = "\n".join([_failed_cell(draft), *last])
+    seconds = time.perf_counter() - begin
+    executed = load_notebook_node(str(draft))
+    in_effect = declared(_parameters_cell(notebook)) | given
+    executed.metadata["tlkit"] = {
+        "parameters": in_effect,
+        "profile": profile, "dry_run": dry_run, "seconds": round(seconds, 1), "error": error,
+    }
+    nbformat.write(executed, draft)
     draft.replace(output)
-    return Outcome(path.stem, time.perf_counter() - begin, error)
+    return Outcome(path.stem, seconds, error)
 
 
 def _failed_cell(path: Path) -> str:

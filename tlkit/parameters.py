@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from tlkit.environment import environment_line
 from tlkit.names import check_name
+from tlkit.results import begin
 
 PROFILES = ("smoke", "lab", "paper")
 INJECTED = "# Parameters\n"  # how papermill begins the cell that it injects
@@ -68,8 +69,8 @@ def _fits(value: object, default: object) -> bool:
     return type(value) is type(default)
 
 
-def _injected() -> dict[str, object]:
-    """What papermill injected, checked; empty where the latest parameters were typed by hand.
+def _cells() -> tuple[str, str]:
+    """The latest parameters cell, typed and injected; "" where there is none.
 
     Only the latest cells count, so that nothing misfires when cells are run again. Nbval leaves
     no history, and then there is nothing to check.
@@ -80,11 +81,25 @@ def _injected() -> dict[str, object]:
     history = shell.user_ns.get("In", []) if shell else []
     cells = [cell for cell in history if cell.startswith(INJECTED) or DECLARING.search(cell)]
     typed = [cell for cell in cells if not cell.startswith(INJECTED)]
-    if not typed or cells[-1] in typed:
+    if not typed:
+        return "", ""
+    return typed[-1], "" if cells[-1] in typed else cells[-1]
+
+
+def _injected() -> dict[str, object]:
+    """What papermill injected, checked; empty where the latest parameters were typed by hand."""
+    typed, injected = _cells()
+    if not injected:
         return {}
-    given = declared(cells[-1])
-    check(given, declared(typed[-1]))
+    given = declared(injected)
+    check(given, declared(typed))
     return given
+
+
+def _in_effect() -> dict[str, object]:
+    """All parameters, typed or injected; empty under nbval."""
+    typed, injected = _cells()
+    return (declared(typed) if typed else {}) | (declared(injected) if injected else {})
 
 
 def profile_of(default: str) -> str:
@@ -97,12 +112,16 @@ def profile_of(default: str) -> str:
     return profile
 
 
-def start(profile: str) -> str:
+def start(profile: str, notebook: str = "") -> str:
     """Check a notebook's parameters, print the environment and return the resolved profile.
 
-    A notebook calls it in its first cell after the parameters: `profile = start(profile)`.
+    A notebook calls it in its first cell after the parameters, with its name where what it finds
+    is to be kept for the benchmark: `profile = start(profile, "11_freezing")`.
     Raises what `profile_of` raises.
     """
     profile = profile_of(profile)
+    given = _in_effect()
+    if notebook and given:
+        begin(notebook, profile, given | {"profile": profile})
     print(f"{environment_line()} · profile {profile}")
     return profile

@@ -33,3 +33,13 @@ def whole(folder: Path) -> Iterator[Path]:
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def put(path: Path, text: str) -> Path:
+    """Write a text beside `path` and move it into place: no half of it is ever seen."""
+    draft = path.with_name(f".{path.name}-{uuid4().hex[:8]}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        return draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tlkit.data import Task
+from tlkit.results import keep
 from tlkit.stats import LEVEL, interval
 
 COLOUR = sns.color_palette("colorblind")[0]
@@ -35,7 +36,9 @@ def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
 
 
 def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
-    """Display a table under its caption; `kind="verdicts"` also puts it on the report's cover."""
+    """Display a table under its caption; one of the kind "verdicts" is kept for the report too."""
+    if kind == "verdicts":
+        keep(kind, frame)
     cells = "text-align:left; vertical-align:top; padding:.3em .6em"
     styler = frame.style.hide(axis="index").set_caption(caption).set_table_styles([
         {"selector": "caption", "props": "caption-side:top; text-align:left"},

@@ -1,104 +1,67 @@
-"""An HTML report of executed notebooks that opens without a network."""
+"""A static HTML report of executed notebooks: opens from disk, without a network or scripts."""
 
+import json
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import nbformat
-from jinja2 import DictLoader, Environment
+import pandas as pd
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from nbconvert import HTMLExporter
 
 from tlkit.environment import environment_line
-from tlkit.notebooks import Outcome
+from tlkit.paths import put
+from tlkit.results import kept
 
-PAGE = """{% extends 'lab/index.html.j2' %}
-{% block html_head_js %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}"""  # nbconvert's page without its scripts
-
-INDEX = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Transfer learning: report, profile {{ profile }}</title>
-<style>
-body { font: 1rem/1.5 system-ui, sans-serif; color: #111; background: #fff;
-       max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2, h3 { line-height: 1.2; margin: 2em 0 .5em; }
-h1 { margin-top: 0; }
-a { color: #0645ad; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0;
-         border-bottom: 1px solid #999; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; font-size: .85rem; }
-.failed { color: #a00000; font-weight: bold; }
-@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
-</style>
-</head>
-<body>
-<main>
-<h1>Transfer learning: report, profile {{ profile }}</h1>
-<p>{{ date }}<br>{{ machine }}</p>
-<h2>Notebooks</h2>
-<div class="scroll">
-<table>
-<thead><tr><th scope="col">Notebook</th><th scope="col">Question</th>
-<th scope="col">Minutes</th><th scope="col">Status</th></tr></thead>
-<tbody>
-{% for outcome, question, verdicts in rows -%}
-<tr><th scope="row"><a href="{{ outcome.name }}.html">{{ outcome.name }}</a></th>
-<td>{{ question }}</td><td>{{ "%.1f" | format(outcome.seconds / 60) }}</td>
-<td>{% if outcome.error %}<span class="failed">failed</span>
-<pre>{{ outcome.error }}</pre>{% else %}ok{% endif %}</td></tr>
-{% endfor -%}
-</tbody>
-</table>
-</div>
-<h2>Verdicts</h2>
-{% if profile == "smoke" -%}
-<p class="failed">The smoke profile only shows that everything runs: its numbers mean nothing.</p>
-{% endif -%}
-{% for outcome, question, verdicts in rows if verdicts -%}
-<h3><a href="{{ outcome.name }}.html">{{ question }}</a></h3>
-{% for table in verdicts -%}
-<div class="scroll">
-{{ table }}
-</div>
-{% endfor -%}
-{% else -%}
-<p>None of these notebooks gave a verdict.</p>
-{% endfor -%}
-</main>
-</body>
-</html>
-"""
+TEMPLATES = PackageLoader("tlkit", "templates")
 
 
-def write(outcomes: Sequence[Outcome], folder: Path) -> Path:
-    """Make a page of each executed notebook in `folder`, and an index of them all.
+@dataclass(frozen=True)
+class Page:
+    """One executed notebook, as the index shows it."""
 
-    `folder` holds the executed notebook of every outcome, and is called like the profile.
+    name: str
+    question: str
+    command: str  # that makes its numbers again
+    date: str
+    minutes: float
+    error: str | None
+    verdicts: list[Markup]
+
+
+def write(folder: Path) -> Path:
+    """Make a page of each executed notebook in `folder`, called like the profile, and an index.
+
+    Every page ends with the command that makes its numbers and the records that hold them.
     Returns the path of the index.
     """
-    exporter = HTMLExporter(extra_loaders=[DictLoader({"page": PAGE})], template_file="page")
-    rows = []
-    for outcome in outcomes:
-        notebook = nbformat.read(folder / f"{outcome.name}.ipynb", as_version=4)
-        notebook.metadata["title"] = _heading(notebook) or outcome.name
-        page, _ = exporter.from_notebook_node(notebook)
-        _publish(folder / f"{outcome.name}.html", page)
-        rows.append((outcome, notebook.metadata["title"], _verdicts(notebook)))
-    index = Environment(autoescape=True).from_string(INDEX).render(
+    pages = [_write_page(path) for path in sorted(folder.glob("*.ipynb"))]
+    index = Environment(loader=TEMPLATES, autoescape=True).get_template("index.html").render(
         profile=folder.name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         machine=environment_line(),
-        rows=rows,
+        pages=pages,
     )
-    return _publish(folder / "index.html", index)
+    return put(folder / "index.html", index)
+
+
+def _write_page(path: Path) -> Page:
+    notebook = nbformat.read(path, as_version=4)
+    about = notebook.metadata.tlkit
+    question = notebook.metadata["title"] = _heading(notebook) or path.stem
+    command = _command(path.stem, about, notebook.metadata.papermill.parameters)
+    sources = Environment(loader=TEMPLATES, autoescape=True).get_template("sources.html").render(
+        command=command, arms=_arms(path.stem, about)
+    )
+    notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
+    exporter = HTMLExporter(extra_loaders=[TEMPLATES], template_file="page.html.j2")
+    put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
+    date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    verdicts = _verdicts(notebook)
+    return Page(path.stem, question, command, date, about.seconds / 60, about.error, verdicts)
 
 
 def _heading(notebook: nbformat.NotebookNode) -> str | None:
@@ -114,8 +77,22 @@ def _verdicts(notebook: nbformat.NotebookNode) -> list[Markup]:
     return [Markup(shown.data["text/html"]) for shown in marked]
 
 
-def _publish(path: Path, text: str) -> Path:
-    """Write beside and move into place, so that no half page is ever seen."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    return draft.replace(path)
+def _command(name: str, about: dict, given: dict) -> str:
+    options = [f'-p {key} "{value}"' for key, value in given.items() if key != "profile"]
+    dry_run = ["--dry-run"] if about["dry_run"] else []
+    return " ".join(["tlkit run", name, f"--profile {about['profile']}", *options, *dry_run])
+
+
+def _arms(name: str, about: dict) -> list[dict]:
+    """For each arm and task of the notebook's runs: mean accuracy in %, keys of the records."""
+    runs = kept("runs", about["profile"])
+    if about["dry_run"]:
+        return []
+    runs = runs[(runs["notebook"] == name) & (runs["origin"] == "here")]
+    same = [json.loads(told) == about["parameters"] for told in runs["parameters"]]
+    runs = runs[same].drop_duplicates(["arm", "key"])
+    return [
+        {"arm": arm, "task": Path(task).name, "records": list(rows["key"]),
+         "accuracy": 100 * pd.to_numeric(rows["accuracy"]).mean()}
+        for (arm, task), rows in runs.groupby(["arm", "task"], sort=False)
+    ]

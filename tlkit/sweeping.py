@@ -6,15 +6,19 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from tlkit.data import load
 from tlkit.paths import home
 from tlkit.pools import look_again
 from tlkit.progress import progress
 from tlkit.records import Record, complete, initial_weights, key, read
+from tlkit.results import keep
 from tlkit.runs import Run
 from tlkit.training import Trained, execute
+
+KEPT = ["arm", "task", "model", "size", "epochs", "batch_size", "seed", "accuracy", "val_accuracy",
+        "parameters", "trainable", "seconds", "key"]  # columns for the benchmark and the report
 
 
 def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFrame:
@@ -23,10 +27,10 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
     The arms are paired: a seed chooses the same images, order and new head for all of them, and
     a run that another starts from is trained afresh with every seed.
     Columns: `arm`, every field of `Run` (weight_decay as it comes out), accuracy and val_accuracy
-    (0 … 1), parameters, trainable, seconds, key. Runs go to as many processes as there are cores,
-    or to one where there is a GPU; inside `joblib.parallel_config` to the cluster that it names. After an
-    interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
-    two steps instead, and the table says what the whole would take.
+    (0 … 1), parameters, trainable, seconds, key. Runs go to as many processes as `workers` says;
+    inside `joblib.parallel_config` to the cluster that it names. After an interrupt the same call
+    carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes two steps instead, and
+    the table says what the whole would take.
     """
     if os.environ.get("TLKIT_DRY_RUN"):
         return dry_run(arms)
@@ -34,7 +38,9 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
     if not runs:
         raise ValueError("nothing to train: give at least one arm and one seed")
     records = train([run for _, run in runs])
-    return pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
+    table = pd.DataFrame([{"arm": arm} | _row(run, records[run]) for arm, run in runs])
+    keep("runs", table[KEPT])
+    return table
 
 
 def _seeded(run: Run, seed: int) -> Run:
@@ -57,11 +63,19 @@ def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     return records
 
 
+def workers() -> int:
+    """Processes that train at a time: TLKIT_JOBS of them, or one per core, or one for a GPU."""
+    asked = os.environ.get("TLKIT_JOBS")
+    if asked:
+        return int(asked)
+    return 1 if torch.cuda.is_available() else cpu_count()
+
+
 def _in_parallel(
     runs: list[Run], keep_weights: bool, wait: bool
 ) -> dict[Run, Record | None]:
-    workers = 1 if torch.cuda.is_available() else min(len(runs), os.cpu_count())
-    done = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(
+    jobs = min(len(runs), workers())
+    done = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(
         delayed(_complete)(run, keep_weights, wait, str(home())) for run in runs
     )
     return dict(progress(done, "training runs", len(runs)))
