@@ -51,11 +51,14 @@ def pretrain(names: Sequence[str] = ()) -> list[Record]:
     digest), and beside the full source's the Fisher information of all but the head.
     Raises `UnknownName` for another name.
     """
-    places = {"full": (RECIPE, WEIGHTS)}
-    places |= {f"{c}x{i}": (smaller(c, i), weights_of(c, i)) for c, i in SMALLER}
+    sizes = {f"{classes}x{images}": (classes, images) for classes, images in SMALLER}
     for name in names:
-        check_name("source", name, places)
-    wanted = {name: places[name] for name in names or places}
+        check_name("source", name, ["full", *sizes])
+    wanted = {
+        name: (smaller(*sizes[name]), weights_of(*sizes[name])) if name in sizes
+        else (RECIPE, WEIGHTS)
+        for name in names or ["full", *sizes]
+    }
     records = train([run for run, _ in wanted.values()], keep_weights=True)
     for name, (run, weights) in wanted.items():
         weights.parent.mkdir(parents=True, exist_ok=True)
