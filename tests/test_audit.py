@@ -12,6 +12,7 @@ from scipy import stats
 
 from tlkit import checks, published
 from tlkit.auditing import STUDIES, audit
+from tlkit.audits import paddleclas2020
 from tlkit.findings import KINDS, Finding
 from tlkit.names import UnknownName
 from tlkit.paths import SHIPPED
@@ -194,6 +195,35 @@ def test_accuracies_that_one_likely_size_gives_say_which(altered):
 
 
 FOUND = {  # study, check, beginning of where: kind, words in the finding
+    ("paddleclas2020", "GRIM", "first table, DTD"): ("inconsistent", "77.53, 77.47 of neither"),
+    ("paddleclas2020", "GRIM", "first table, Oxford-IIIT"): ("not shown", "of 3,680, whole batch"),
+    ("paddleclas2020", "GRIM", "first table, Caltech101"): ("not shown", "each alone by one or"),
+    ("paddleclas2020", "GRIM", "second table, Flowers"): (
+        "inconsistent", "2 of 4 can be shares of the 2,396 validation images, 4 of 2,400, 75 bat"),
+    ("paddleclas2020", "GRIM", "second table, Hand"): (
+        "inconsistent", "0 of 4 can be shares of the 432 validation images, 4 of 448, 14 batches"),
+    ("paddleclas2020", "GRIM", "second table, Leaves"): ("inconsistent", "3 of 2,304"),
+    ("paddleclas2020", "GRIM", "second table, Container"): ("inconsistent", "does not explain it"),
+    ("paddleclas2020", "GRIM", "second table, Chair"): ("inconsistent", "2 of 96, 3 batches"),
+    ("paddleclas2020", "GRIM", "second table, Geology"): ("inconsistent", "4 of 320, 10 batches"),
+    ("paddleclas2020", "sampling error", "first table, Oxford-IIIT"): ("within noise", "z 1.7 for"),
+    ("paddleclas2020", "sampling error", "first table, Oxford-102"): ("exceeds noise", "z 5.1 for"),
+    ("paddleclas2020", "sampling error", "first table, Food101"): ("within noise", "z 1.5 for 25"),
+    ("paddleclas2020", "sampling error", "first table, SUN397"): ("exceeds noise", "z 3.3 for"),
+    ("paddleclas2020", "sampling error", "first table, Caltech101"): ("within noise", "z 1.7 for"),
+    ("paddleclas2020", "sampling error", "first table, DTD"): ("within noise", "z 0.5 for 1,880"),
+    ("paddleclas2020", "sampling error", "first table, Stanford"): ("exceeds noise", "z 15.4 for"),
+    ("paddleclas2020", "sampling error", "first table, FGVC"): ("exceeds noise", "z 9.2 for 3,333"),
+    ("paddleclas2020", "sampling error", "first table, Bayesian"): (
+        "within noise", "0 of 8 differences exceed noise; by z the largest, Oxford-IIIT-Pets"),
+    ("paddleclas2020", "best of many", ""): ("not shown", "DTD +0.66 (luck +2.65)"),
+    ("paddleclas2020", "claim", "first table, Bayesian"): ("inconsistent", "Pets loses 0.51"),
+    ("paddleclas2020", "trials", ""): ("not shown", "7.8 (Stanford Cars) to 15.1 (DTD)"),
+    ("paddleclas2020", "same setting", ""): ("inconsistent", "not the same in both tables"),
+    ("paddleclas2020", "claim", "second table"): ("not shown", "12 of 12 in sign, and 7 of 12"),
+    ("paddleclas2020", "one image", ""): ("not shown", "1.28 points; the two searches"),
+    ("paddleclas2020", "public set", ""): ("not shown", "Oxford-102 has 8,189 images of 102"),
+    ("paddleclas2020", "learning rate", ""): ("not shown", "on 5 of 6 sets (up to +33.26 points)"),
     ("plested2021", "ensemble", "Caltech-256"): ("inconsistent", "(default L2SP, 84.54 %): +1.40"),
     ("plested2021", "ensemble", "Cars"): ("inconsistent", "(different lrs, 94.86 %): +0.49"),
     ("plested2021", "ensemble", "Aircraft"): ("inconsistent", "+0.61 points, z 1.1 for 3,333"),
@@ -235,6 +265,24 @@ def test_the_audits_find(study, check, where):
     assert list(rows["kind"]) == [kind] and words in rows["finding"].item()
 
 
+def test_of_the_larger_source_s_gains_five_of_twelve_exceed_noise():
+    found = only(audit("paddleclas2020"), "sampling error", "second table")
+    found["z"] = found["finding"].str.extract(r"z ([\d.]+) for")[0].astype(float)
+    beyond = found[found["kind"] == "exceeds noise"]
+    assert beyond["where"].str.extract("table, (.+):")[0].str.replace(",", "").tolist() == [
+        "Flowers fixed", "Flowers search", "Container vehicle fixed", "Container vehicle search",
+        "Geology fixed",
+    ]
+    assert beyond["z"].tolist() == [24.1, 2.7, 28.5, 2.5, 2.7] and len(found) == 12
+    assert found.loc[found["kind"] == "within noise", "z"].max() == 1.7
+
+
+@pytest.mark.parametrize("trials", [13, 196])
+def test_the_expected_best_of_many_is_that_of_simulated_ones(trials):
+    best = np.random.default_rng(0).normal(size=(20_000, trials)).max(axis=1).mean()
+    assert paddleclas2020.expected_maximum(trials) == pytest.approx(best, abs=0.02)
+
+
 def test_no_cell_of_vuong2022_differs_from_its_neighbours_beyond_noise():
     found = only(audit("vuong2022"), "sampling error", "")
     assert set(found["kind"]) == {"within noise"}
@@ -244,6 +292,21 @@ def test_no_cell_of_vuong2022_differs_from_its_neighbours_beyond_noise():
 
 
 VANISHING = [  # table, row, as it would have to be; check, beginning of where
+    ("paddleclas2020_table1", "DTD,76.87,77.53,196,77.47", "DTD,76.86,77.50,196,77.45",
+     "GRIM", "first table, DTD"),
+    ("paddleclas2020_table1", "Oxford-IIIT-Pets,93.64,94.55,196,94.04",
+     "Oxford-IIIT-Pets,93.64,94.55,196,94.15", "claim", "first table, Bayesian"),
+    ("paddleclas2020_table1", "SUN397,63.27,64.84", "SUN397,63.27,63.27",
+     "sampling error", "first table, SUN397"),
+    ("paddleclas2020_text", "Bayesian search takes times fewer,10",
+     "Bayesian search takes times fewer,7", "trials", ""),
+    ("paddleclas2020_text", "fixed learning rate of the second table,0.001",
+     "fixed learning rate of the second table,0.003", "same setting", ""),
+    ("paddleclas2020_table2", "Geology,4,671,296", "Geology,4,671,320", "GRIM",
+     "second table, Geology"),
+    ("paddleclas2020_table2", "Flowers,102,5789", "Flowers,102,6789", "public set", ""),
+    ("paddleclas2020_table2", "Leaves,6,5256,2278,0.8212,0.8482,0.8385",
+     "Leaves,6,5256,2278,0.8385,0.8482,0.8385", "sampling error", "second table, Leaves, fixed"),
     ("plested2021_leaderboard", "DTD,ImageNet,79.79", "DTD,ImageNet,78.92", "ensemble", "DTD"),
     ("plested2021_figure", "DTD,ensemble,79.80", "DTD,ensemble,79.83", "ensemble", "DTD"),
     ("plested2021_figure", "DTD,best L2SP 1 layer,78.23", "DTD,best L2SP 1 layer,78.29",
@@ -278,6 +341,14 @@ def test_a_finding_vanishes_with_its_cause(altered, name, old, new, check, where
 
 
 CHANGING = [  # table, row, as it might be; check, beginning of where, kind
+    ("paddleclas2020_table1", "DTD,76.87,77.53", "DTD,76.87,80.53", "sampling error",
+     "first table, DTD", "exceeds noise"),
+    ("paddleclas2020_table1", "FGVC Aircraft,80.32,88.45,196,88.36",
+     "FGVC Aircraft,80.32,88.45,196,85.36", "sampling error", "first table, Bayesian",
+     "exceeds noise"),
+    ("paddleclas2020_table2", "Hand-painted stick figures,18,1007,432,0.8795,0.9196,0.9107",
+     "Hand-painted stick figures,18,1007,432,0.9507,0.9196,0.9107", "sampling error",
+     "ImageNet − second table, Hand-painted", "exceeds noise"),
     ("plested2021_leaderboard", "Aircraft,ImageNet,95.11", "Aircraft,ImageNet,95.12",
      "GRIM", "Aircraft", "inconsistent"),
     ("plested2021_figure", "Cars,best L2SP 1 layer,94.56", "Cars,best L2SP 1 layer,94.31",

@@ -90,7 +90,10 @@ def test_what_the_shipped_weights_and_records_have_seen_stays(world, label, mean
 
 
 def test_worlds_name_their_classes():
-    assert all(len(WORLDS[world]) == len({*WORLDS[world]}) == 12 for world in TARGETS)
+    assert all(len(classes) == len({*classes}) for classes in WORLDS.values())
+    assert {world: len(WORLDS[world]) for world in TARGETS if len(WORLDS[world]) != 12} == {
+        "drawn_kin_many": 40
+    }
     assert CARDS.keys() == WORLDS.keys()
     assert len(WORLDS["drawn_source"]) == 200
     assert WORLDS["drawn8"] == (
@@ -122,7 +125,17 @@ def throw(scene, label: int):
 
 def test_kin_has_designs_that_the_source_has_not():
     source = {repr(design(label)) for label in range(200)}
-    assert len(source | {repr(design(label, kin.DESIGNS)) for label in range(12)}) == 212
+    assert len(source | {repr(design(label, kin.DESIGNS)) for label in range(52)}) == 252
+
+
+def test_many_are_the_designs_after_the_twelve():
+    for label in (0, 39):
+        pictures = [repr(throw(scene, at).parts) for scene, at in (
+            (kin.many, label), (kin.plain, 12 + label), (kin.plain, label),
+        )]
+        assert pictures[0] == pictures[1] != pictures[2]
+        assert kin.MORE[label] == f"kin_{12 + label}"
+    assert not {*kin.NAMES} & {*kin.MORE}
 
 
 def test_the_variants_of_a_design_differ_in_two_parts():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlkit import stats
+from tlkit import drawing, public, stats
 from tlkit.metrics import contributions
 from tlkit.names import UnknownName
 from tlkit.notebooks import available
@@ -21,7 +21,7 @@ LEDGER = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
 TABLES = sorted((SHIPPED / "published").glob("*.csv"))
 VERDICTS = {"supported", "contradicted", "undecided"}
 LABELS = {"setting", "frozen", "init", "source", "target", "class", "dataset", "model", "arm"} | {
-    "split", "log", "start",
+    "split", "log", "start", "public", "drawn",
 }
 
 
@@ -219,6 +219,32 @@ def test_the_other_tables_are_the_posters_cell_by_cell(name):
 
 def test_the_classes_are_natural_images():
     assert table("reyes2022_classes")["images"].sum() == 6899
+
+
+def test_each_set_of_paddleclas2020_has_a_public_and_a_drawn_task_of_its_own():
+    sets = table("paddleclas2020_sets")
+    assert list(sets["dataset"]) == list(table("paddleclas2020_table1")["dataset"])
+    assert set(sets["public"]) <= set(public.SETS) and set(sets["drawn"]) <= set(drawing.WORLDS)
+    assert sets["public"].is_unique and sets["drawn"].is_unique
+    for row in sets.itertuples():
+        known = public.SETS[row.public]
+        assert known.classes == row.classes
+        assert known.counts["train"] + known.counts.get("val", 0) == row.train
+        if row.public != "caltech101":  # of which the kit tests on all that is left
+            assert known.counts["test"] == row.test
+
+
+def test_the_tables_of_paddleclas2020_are_the_page_s():
+    first = table("paddleclas2020_table1").set_index("dataset")
+    gains = (first["grid"] - first["fixed"]).round(2).tolist()
+    assert gains == [0.91, 1.61, 0.45, 1.57, 0.83, 0.66, 7.58, 8.13]
+    losses = (first["bayes"] - first["grid"]).round(2).tolist()
+    assert losses == [-0.51, -0.2, -0.19, -0.29, -0.38, -0.06, 0, -0.09]
+    second = table("paddleclas2020_table2", printed=True)
+    assert second.iloc[:, 4:].map(len).eq(6).all(axis=None)  # 0 and four decimals
+    assert second.iloc[4].tolist() == [
+        "Chair", "5", "169", "78", "0.8557", "0.9688", "0.9077", "0.9792"
+    ]
 
 
 def test_the_logs_of_vuong2022_agree_with_themselves():

@@ -7,7 +7,8 @@ import pandas as pd
 from tlkit.findings import KINDS, Finding
 from tlkit.names import check_name
 
-STUDIES = ("plested2021", "reyes2022", "vuong2022")  # each a module of `tlkit.audits`
+# Each a module of `tlkit.audits`.
+STUDIES = ("paddleclas2020", "plested2021", "reyes2022", "vuong2022")
 
 
 def audit(study: str | None = None) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from tlkit.progress import progress
 DRAWN_PER_CLASS = {world: {"train": 80, "test": 50} for world in drawing.WORLDS} | {
     "drawn_source": {"train": 400, "test": 50},
     "drawn8": {"train": 300, "test": 150},
+    "drawn_kin_many": {"train": 40, "test": 15},
 }
 TEST_SHARE = 0.3  # of each class of a folder without a split of its own
 

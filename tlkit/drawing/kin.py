@@ -12,6 +12,7 @@ from .source import Design, Group, arrange, depict, design, group
 
 DESIGNS = 20_250  # the seed of these designs; the source has another
 NAMES = tuple(f"kin_{number:02d}" for number in range(12))
+MORE = tuple(f"kin_{number:02d}" for number in range(12, 52))
 MARKS = tuple(product(range(4), range(3)))  # which of four parts a variant has, and which of three
 VARIANTS = tuple(f"variant_{first}{second}" for first, second in MARKS)
 
@@ -19,6 +20,11 @@ VARIANTS = tuple(f"variant_{first}{second}" for first, second in MARKS)
 def plain(label: int, dice: Dice) -> Scene:
     """Nothing changed."""
     return depict(design(label, DESIGNS), dice)
+
+
+def many(label: int, dice: Dice) -> Scene:
+    """Forty more designs, none of them among the twelve."""
+    return plain(len(NAMES) + label, dice)
 
 
 def recoloured(label: int, dice: Dice) -> Scene:

@@ -37,6 +37,10 @@ ATLAS = {
     "drawn_kin": World(
         "near: 12 new designs by the generator of the source", kin.NAMES, kin.plain,
     ),
+    "drawn_kin_many": World(
+        "near, with many classes: 40 more designs by the generator of the source",
+        kin.MORE, kin.many,
+    ),
     "drawn_kin_recoloured": World(
         "kin with another palette: garish, and the same for all classes",
         kin.NAMES, kin.recoloured,
