@@ -10,7 +10,7 @@ _HOMES = {
     "transfer": "models",
     "Kept": "heads", "l2": "penalties", "l2_sp": "penalties",
     "execute": "training",
-    "sweep": "sweeping", "read": "records",
+    "sweep": "sweeping", "read": "records", "replay": "searching", "search": "searching",
     "difference": "stats", "interval": "stats", "power": "stats",
     "compare": "judging", "ensemble": "ensembles", "measure": "judging", "scores": "judging",
     "verdicts": "judging",
@@ -18,7 +18,7 @@ _HOMES = {
     "features": "extraction", "linear_probe": "probe", "recommend": "probe",
     "logme": "transferability", "leep": "transferability", "h_score": "transferability",
     "linear_cka": "transferability", "permutation_p": "ranking", "rank_correlation": "ranking",
-    "start": "parameters",
+    "kept": "results", "start": "parameters",
 }
 _MODULES = ("plots", "published")
 

@@ -1,0 +1,276 @@
+"""A search tries each setting once, at random or by a model; it resumes, is shared and replayed."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from math import comb
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tlkit import searching
+from tlkit.names import UnknownName
+from tlkit.paths import home
+from tlkit.records import read
+from tlkit.runs import Run
+from tlkit.samplers import SAMPLERS
+from tlkit.searching import replay, search
+
+SPACE = {"lr": [0.001, 0.01, 0.1], "label_smoothing": [0.0, 0.1]}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TLKIT_DRY_RUN", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # no worker processes
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    random = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / "insects" / name).mkdir(parents=True)
+        for number in range(12):
+            noise = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "insects" / name / f"{number:02}.png")
+    return Run(
+        task=str(tmp_path / "insects"), model="test_resnet", init="random", size=32,
+        train_per_class=4, val_per_class=2, epochs=1, batch_size=8,
+    )
+
+
+@pytest.fixture
+def tried(monkeypatch) -> list[Run]:
+    """The runs that this process asked for, in order; one in ten thousand is right."""
+    done = []
+
+    class Found:
+        def __init__(self, run):
+            self.val_accuracy = run.lr - run.label_smoothing / 100
+
+    def spy(runs):
+        done.extend(runs)
+        return {run: Found(run) for run in runs}
+
+    monkeypatch.setattr(searching, "train", spy)
+    return done
+
+
+def table(sizes=(5, 4), tables=1) -> pd.DataFrame:
+    levels = [np.arange(size) for size in sizes]
+    index = pd.MultiIndex.from_product(levels, names=["lr", "epochs", "mixup"][:len(sizes)])
+    values = np.random.default_rng(1).normal(size=(len(index), tables))
+    return pd.DataFrame(values, index)
+
+
+# live
+
+def test_a_trial_is_a_run_and_its_value_that_run_s_validation_accuracy(run):
+    found = search({"insects": run}, SPACE, "random", trials=3)
+    assert list(found.columns) == ["arm", "trial", *SPACE, "val_accuracy", "key"]
+    assert found["trial"].tolist() == [1, 2, 3]
+    for row in found.itertuples():
+        record = read(row.key)
+        assert record.val_accuracy == row.val_accuracy
+        assert record.recipe["lr"] == row.lr and record.recipe["epochs"] == run.epochs
+        assert row.lr in SPACE["lr"] and row.label_smoothing in SPACE["label_smoothing"]
+
+
+def test_a_grid_tries_each_setting_once_and_ends(run, tried):
+    found = search({"insects": run}, SPACE, "grid", trials=100)
+    assert len(found) == len(tried) == 6
+    assert len(set(zip(found["lr"], found["label_smoothing"]))) == 6
+
+
+def test_a_grid_that_was_killed_still_tries_each_setting(run, tried):
+    search({"insects": run}, SPACE, "grid", trials=2)
+    study = only_study()
+    study.sampler = optuna.samplers.GridSampler({"lr": range(3), "label_smoothing": range(2)}, 0)
+    study.ask()  # of a process that was killed
+    found = search({"insects": run}, SPACE, "grid", trials=6)
+    assert len(set(zip(found["lr"], found["label_smoothing"]))) == 6
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_seed_makes_the_same_trials_again_and_another_seed_others(
+    run, tried, sampler, tmp_path, monkeypatch
+):
+    wide = SPACE | {"weight_decay": [1e-6, 1e-5, 1e-4, 1e-3], "mixup": [0.0, 0.2]}
+    first = search({"insects": run}, wide, sampler, trials=8, seed=1)
+    other = search({"insects": run}, wide, sampler, trials=8, seed=2)
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "elsewhere"))
+    again = search({"insects": run}, wide, sampler, trials=8, seed=1)
+    pd.testing.assert_frame_equal(first, again)
+    assert not first[list(wide)].equals(other[list(wide)])
+
+
+def test_more_trials_continue_fewer_and_arms_are_apart(run, tried):
+    arms = {"one": run, "two": Run(**{**vars(run), "seed": 1})}
+    few = search(arms, SPACE, "random", trials=2)
+    assert len(tried) == 4
+    more = search(arms, SPACE, "random", trials=5)
+    assert len(tried) == 10
+    assert more.groupby("arm").size().tolist() == [5, 5]
+    kept = more[more["trial"] <= 2].reset_index(drop=True)
+    pd.testing.assert_frame_equal(few, kept)
+    search(arms, SPACE, "random", trials=5)
+    assert len(tried) == 10
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_search_carries_on_with_the_right_number(run, tried, monkeypatch, problem):
+    finish = searching.train
+
+    def stop_at_third(runs):
+        if len(tried) == 2:
+            raise problem
+        return finish(runs)
+
+    monkeypatch.setattr(searching, "train", stop_at_third)
+    with pytest.raises(problem):
+        search({"insects": run}, SPACE, "random", trials=5)
+    assert len(only_study().trials) == 3
+    monkeypatch.setattr(searching, "train", finish)
+    found = search({"insects": run}, SPACE, "random", trials=5)
+    assert len(tried) == 5 and found["trial"].tolist() == [1, 2, 3, 4, 5]
+
+
+def only_study() -> optuna.Study:
+    (path,) = (home() / "searches").glob("*.log")
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    return optuna.load_study(
+        study_name=path.stem, storage=optuna.storages.JournalStorage(backend)
+    )
+
+
+def test_two_processes_share_a_search(tmp_path):
+    """Each does some of the trials; together not many more than were asked for, and all differ."""
+    code = textwrap.dedent("""
+        import time
+        from tlkit import searching
+        from tlkit.runs import Run
+
+        class Found:
+            val_accuracy = 0.5
+
+        def slow(runs):
+            time.sleep(0.3)
+            return {run: Found() for run in runs}
+
+        searching.train = slow
+        run = Run(task="digits", model="test_resnet", init="random", size=32)
+        print("ready", flush=True)
+        input()
+        print(len(searching.search({"a": run}, {"lr": [i / 100 for i in range(1, 41)]},
+                                   "grid", trials=12)))
+    """)
+    environment = os.environ | {"TLKIT_PROGRESS": "off"}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=120)[0] for process in both]
+    assert [int(each) for each in told] == [12, 12]
+    trials = only_study().trials
+    assert 12 <= len(trials) <= 13  # the last may be asked for twice
+    assert len({trial.params["lr"] for trial in trials}) == len(trials)
+
+
+def test_a_dry_run_takes_two_steps_of_each_arm(run, monkeypatch, capsys):
+    monkeypatch.setenv("TLKIT_DRY_RUN", "1")
+    found = search({"insects": run}, SPACE, trials=50)
+    assert len(found) == 1 and found["lr"].item() == 0.001
+    assert "insects" in capsys.readouterr().out and not (home() / "records").exists()
+
+
+# replayed
+
+def test_a_replay_only_looks_up(tried):
+    measured = table(tables=2)
+    for sampler in SAMPLERS:
+        found = replay(measured, sampler, trials=8, seeds=range(2))
+        assert len(found) == 2 * 2 * 8
+        for row in found.itertuples():
+            assert row.value == measured.loc[(row.lr, row.epochs), row.table]
+        best = found.groupby(["table", "seed"])["value"].cummax()
+        assert (found["best"] == best).all()
+    assert not tried
+
+
+def test_a_replayed_grid_finds_the_best_and_draws_without_replacement():
+    measured = table()
+    found = replay(measured, "grid", trials=100, seeds=range(3))
+    assert found.groupby("seed").size().tolist() == [20] * 3
+    assert not found.duplicated(["seed", "lr", "epochs"]).any()
+    assert (found.groupby("seed")["best"].last() == measured[0].max()).all()
+    orders = {tuple(rows["value"]) for _, rows in found.groupby("seed")}
+    assert len(orders) == 3
+
+
+def expected_best(values: np.ndarray, n: int, replacement: bool) -> float:
+    """Mean of the highest of n draws: the k-th from below with the difference of two chances."""
+    size, ordered = len(values), np.sort(values)
+    none_above = [
+        (k / size) ** n if replacement else comb(k, n) / comb(size, n) for k in range(size + 1)
+    ]
+    return float(np.diff(none_above) @ ordered)
+
+
+@pytest.mark.parametrize("sampler, replacement", [("random", True), ("grid", False)])
+def test_best_so_far_is_that_of_drawing_with_or_without_replacement(sampler, replacement):
+    measured = table((4, 3))
+    found = replay(measured, sampler, trials=6, seeds=range(200))
+    for n in (1, 3, 6):
+        bests = found.loc[found["trial"] == n, "best"]
+        expected = expected_best(measured[0].to_numpy(), n, replacement)
+        assert abs(bests.mean() - expected) < 4 * bests.std() / np.sqrt(len(bests))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_model_finds_a_smooth_peak_sooner_than_chance(sampler):
+    index = pd.MultiIndex.from_product([range(12), range(12)], names=["lr", "epochs"])
+    places = index.to_frame().to_numpy()
+    measured = pd.DataFrame(-((places - [8, 3]) ** 2).sum(1), index)
+    found = replay(measured, sampler, 20, range(3))
+    by_chance = expected_best(measured[0].to_numpy(), 20, replacement=True)
+    assert found.groupby("seed")["best"].last().mean() > by_chance + 1
+
+
+def test_replays_of_two_tables_are_independent():
+    same = table((20, 20))
+    found = replay(pd.concat([same, same.rename(columns={0: 1})], axis=1), "random", 10, [0])
+    first, second = (rows["value"].tolist() for _, rows in found.groupby("table"))
+    assert first != second
+
+
+# refused
+
+def test_unknown_names_are_refused_and_the_nearest_told(run):
+    with pytest.raises(UnknownName, match="'randm'.*random"):
+        search({"a": run}, SPACE, "randm")
+    with pytest.raises(UnknownName, match="'weight_deacy'.*weight_decay"):
+        search({"a": run}, {"weight_deacy": [0.1]})
+    with pytest.raises(UnknownName, match="'bayes'"):
+        replay(table(), "bayes", 3)
+
+
+def test_spaces_and_tables_with_holes_are_refused(run):
+    with pytest.raises(ValueError, match="space"):
+        search({"a": run}, {})
+    with pytest.raises(ValueError, match="space"):
+        search({"a": run}, {"lr": []})
+    with pytest.raises(ValueError, match="combination"):
+        replay(table().iloc[1:], "grid", 3)
+    with pytest.raises(ValueError, match="combination"):
+        replay(pd.concat([table(), table()]), "grid", 3)
