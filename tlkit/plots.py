@@ -36,7 +36,10 @@ def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
 
 
 def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
-    """Display a table under its caption; one of the kind "verdicts" is kept for the report too."""
+    """Display a table under its caption.
+
+    The kinds "verdicts", kept for the benchmark too, and "ledger" go onto the report's first page.
+    """
     if kind == "verdicts":
         keep(kind, frame)
     cells = "text-align:left; vertical-align:top; padding:.3em .6em"

@@ -47,10 +47,18 @@ class Claim:
     at_least: float = 0.0
 
 
+def claims() -> tuple[Claim, ...]:
+    """Every claim of the ledger, in the order of their ids."""
+    ledger = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
+    return tuple(
+        Claim(name, **entry | {"comparisons": tuple(
+            Comparison(**each) for each in entry.get("comparisons", ()))})
+        for name, entry in ledger.items()
+    )
+
+
 def claim(claim_id: str) -> Claim:
     """The claim of that id, such as "C2.3"; raises `UnknownName` for another."""
-    ledger = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
-    check_name("claim", claim_id, ledger)
-    entry = ledger[claim_id]
-    comparisons = tuple(Comparison(**each) for each in entry.pop("comparisons", ()))
-    return Claim(claim_id, **entry, comparisons=comparisons)
+    known = {each.id: each for each in claims()}
+    check_name("claim", claim_id, known)
+    return known[claim_id]

@@ -30,6 +30,7 @@ class Page:
     minutes: float
     error: str | None
     verdicts: list[Markup]
+    ledger: list[Markup]  # all claims at once
 
 
 def write(folder: Path) -> Path:
@@ -60,8 +61,8 @@ def _write_page(path: Path) -> Page:
     exporter = HTMLExporter(extra_loaders=[TEMPLATES], template_file="page.html.j2")
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    verdicts = _verdicts(notebook)
-    return Page(path.stem, question, command, date, about.seconds / 60, about.error, verdicts)
+    tables = [_marked(notebook, kind) for kind in ("verdicts", "ledger")]
+    return Page(path.stem, question, command, date, about.seconds / 60, about.error, *tables)
 
 
 def _heading(notebook: nbformat.NotebookNode) -> str | None:
@@ -70,10 +71,10 @@ def _heading(notebook: nbformat.NotebookNode) -> str | None:
     return found and found[1].strip()
 
 
-def _verdicts(notebook: nbformat.NotebookNode) -> list[Markup]:
-    """The tables that were displayed with `metadata={"tlkit": "verdicts"}`."""
+def _marked(notebook: nbformat.NotebookNode, kind: str) -> list[Markup]:
+    """The tables that were displayed with `metadata={"tlkit": kind}`."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    marked = [shown for shown in outputs if shown.get("metadata", {}).get("tlkit") == "verdicts"]
+    marked = [shown for shown in outputs if shown.get("metadata", {}).get("tlkit") == kind]
     return [Markup(shown.data["text/html"]) for shown in marked]
 
 
@@ -86,10 +87,10 @@ def _command(name: str, about: dict, given: dict) -> str:
 def _arms(name: str, about: dict) -> list[dict]:
     """For each arm and task of the notebook's runs: mean accuracy in %, keys of the records."""
     runs = kept("runs", about["profile"])
-    if about["dry_run"]:
+    if about["dry_run"] or runs.empty:
         return []
     runs = runs[(runs["notebook"] == name) & (runs["origin"] == "here")]
-    same = [json.loads(told) == about["parameters"] for told in runs["parameters"]]
+    same = [json.loads(told) == about["parameters"] for told in runs["given"]]
     runs = runs[same].drop_duplicates(["arm", "key"])
     return [
         {"arm": arm, "task": Path(task).name, "records": list(rows["key"]),

@@ -44,7 +44,7 @@ def keep(name: str, frame: pd.DataFrame) -> None:
 def kept(name: str, profile: str) -> pd.DataFrame:
     """The tables `name` of all notebooks run in `profile`, one below the other.
 
-    With columns more: notebook, parameters (JSON, as `begin` was given them) and origin. Origin
+    With columns more: notebook, given (its parameters, JSON, as `begin` was told) and origin. That
     is "here", or "reference": of a notebook that has not been run here, what is shipped. All text.
     """
     own = _tables(name, home() / "results" / profile).assign(origin="here")
@@ -54,10 +54,10 @@ def kept(name: str, profile: str) -> pd.DataFrame:
 
 
 def _tables(name: str, folder: Path) -> pd.DataFrame:
-    frames = [pd.DataFrame(columns=["notebook", "parameters"])]
+    frames = [pd.DataFrame(columns=["notebook", "given"])]
     for path in sorted(folder.glob(f"*/{name}.csv")):
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         frame.insert(0, "notebook", path.parent.name.rpartition("-")[0])
-        frame.insert(1, "parameters", (path.parent / "parameters.json").read_text())
+        frame.insert(1, "given", (path.parent / "parameters.json").read_text())
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)

@@ -17,8 +17,10 @@ from tlkit.results import keep
 from tlkit.runs import Run
 from tlkit.training import Trained, execute
 
-KEPT = ["arm", "task", "model", "size", "epochs", "batch_size", "seed", "accuracy", "val_accuracy",
-        "parameters", "trainable", "seconds", "key"]  # columns for the benchmark and the report
+KEPT = [  # for the benchmark and the report
+    "arm", "task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed",
+    "accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key",
+]
 
 
 def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFrame:
@@ -26,11 +28,11 @@ def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFr
 
     The arms are paired: a seed chooses the same images, order and new head for all of them, and
     a run that another starts from is trained afresh with every seed.
-    Columns: `arm`, every field of `Run` (weight_decay as it comes out), accuracy and val_accuracy
-    (0 … 1), parameters, trainable, seconds, key. Runs go to as many processes as `workers` says;
-    inside `joblib.parallel_config` to the cluster that it names. After an interrupt the same call
-    carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes two steps instead, and
-    the table says what the whole would take.
+    Columns: `arm`, every field of `Run` (weight_decay as it comes out), classes (their number),
+    accuracy and val_accuracy (0 … 1), parameters, trainable, seconds, key. Runs go to as many
+    processes as `workers` says; inside `joblib.parallel_config` to the cluster that it names.
+    After an interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every
+    arm takes two steps instead, and the table says what the whole would take.
     """
     if os.environ.get("TLKIT_DRY_RUN"):
         return dry_run(arms)
@@ -90,7 +92,7 @@ def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run
 def _row(run: Run, record: Record) -> dict:
     measured = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
     found = {name: getattr(record, name) for name in measured}
-    return vars(run) | {"weight_decay": run.decay()} | found
+    return vars(run) | {"weight_decay": run.decay(), "classes": len(record.classes)} | found
 
 
 def dry_run(arms: Mapping[str, Run]) -> pd.DataFrame:
