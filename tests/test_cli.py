@@ -111,6 +111,15 @@ def test_report_collects_the_verdicts(reported):
     assert all(header.get("scope") for header in index.find_all("th"))
 
 
+def test_the_ledger_heads_the_verdicts(folder, tmp_path):
+    place(folder, "90_all", VERDICT.replace('"verdicts"', '"ledger"'))
+    assert cli.main(["run", "--profile", "smoke"]) == 0
+    page = (tmp_path / "home" / "report" / "smoke" / "index.html").read_text()
+    headings = [each.get_text() for each in BeautifulSoup(page, "html.parser").find_all("h2")]
+    assert headings == ["Notebooks", "All claims", "Verdicts by notebook"]
+    assert page.count("supported 7") == 1
+
+
 def test_pages_open_without_a_network(reported):
     for path in reported[1].glob("*.html"):
         page = BeautifulSoup(path.read_text(), "html.parser")

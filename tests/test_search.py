@@ -27,7 +27,7 @@ SPACE = {"lr": [0.001, 0.01, 0.1], "label_smoothing": [0.0, 0.1]}
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TLKIT_DRY_RUN", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # no worker processes
+    monkeypatch.setenv("TLKIT_JOBS", "1")  # no worker processes
 
 
 @pytest.fixture
@@ -94,6 +94,22 @@ def test_a_grid_that_was_killed_still_tries_each_setting(run, tried):
     study.ask()  # of a process that was killed
     found = search({"insects": run}, SPACE, "grid", trials=6)
     assert len(set(zip(found["lr"], found["label_smoothing"]))) == 6
+
+
+def test_a_grid_comes_back_to_a_setting_that_failed(run, tried, monkeypatch):
+    finish = searching.train
+
+    def stop_at_third(runs):
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        return finish(runs)
+
+    monkeypatch.setattr(searching, "train", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        search({"insects": run}, SPACE, "grid", trials=6)
+    monkeypatch.setattr(searching, "train", finish)
+    found = search({"insects": run}, SPACE, "grid", trials=6)
+    assert len(found) == 6 and len(set(zip(found["lr"], found["label_smoothing"]))) == 6
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from math import prod
 
 import numpy as np
 import optuna
 from optuna import samplers
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tlkit.names import check_name
 
@@ -43,7 +44,7 @@ def ask(
     """
     number = len(study.get_trials(deepcopy=False))
     with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
-        study.sampler = _sampler(sampler, space, seed, number)
+        study.sampler = _sampler(sampler, study, space, seed, number)
         trial = study.ask()
         for field, values in space.items():
             trial.suggest_int(field, 0, len(values) - 1)
@@ -56,14 +57,14 @@ def setting(trial: Trial | FrozenTrial, space: Space) -> dict:
 
 
 def _sampler(
-    name: str, space: Space, seed: tuple[int, ...], number: int
+    name: str, study: optuna.Study, space: Space, seed: tuple[int, ...], number: int
 ) -> samplers.BaseSampler:
-    own, common = (
-        int(np.random.SeedSequence(each).generate_state(1)[0]) for each in ((*seed, number), seed)
-    )
+    own = int(np.random.SeedSequence((*seed, number)).generate_state(1)[0])
     match name:
-        case "grid":  # one order for all trials
-            return _Grid({field: range(len(each)) for field, each in space.items()}, common)
+        case "grid":
+            return samplers.PartialFixedSampler(
+                _untried(study, space, seed), samplers.RandomSampler(own)
+            )
         case "random":
             return samplers.RandomSampler(own)
         case "tpe":
@@ -72,6 +73,19 @@ def _sampler(
             return samplers.GPSampler(seed=own, n_startup_trials=STARTUP)
 
 
-class _Grid(samplers.GridSampler):
-    def after_trial(self, *_) -> None:
-        """Do not stop a loop of Optuna's when the grid is through: there is none."""
+def _untried(study: optuna.Study, space: Space, seed: tuple[int, ...]) -> dict[str, int]:
+    """The next setting of a grid, as places, in one order for all trials of a seed.
+
+    Optuna's own grid never comes back to a trial that failed. What another process is trying is
+    left for last: that process may be dead.
+    """
+    settings = list(product(*(range(len(values)) for values in space.values())))
+    order = [settings[each] for each in np.random.default_rng(seed).permutation(len(settings))]
+    done, running = (
+        {tuple(trial.params.get(field) for field in space)
+         for trial in study.get_trials(deepcopy=False, states=(state,))}
+        for state in (TrialState.COMPLETE, TrialState.RUNNING)
+    )
+    missing = [each for each in order if each not in done] or order
+    free = [each for each in missing if each not in running]
+    return dict(zip(space, (free or missing)[0]))

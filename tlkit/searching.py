@@ -11,7 +11,6 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-import torch
 from filelock import FileLock
 from joblib import Parallel, delayed
 from optuna.storages import JournalStorage
@@ -23,7 +22,7 @@ from tlkit.progress import progress
 from tlkit.records import key
 from tlkit.runs import Run
 from tlkit.samplers import STARTUP, Space, ask, at_most, check, setting
-from tlkit.sweeping import dry_run, train
+from tlkit.sweeping import dry_run, train, workers
 
 
 def search(
@@ -35,7 +34,8 @@ def search(
     validation accuracy. `sampler` is one of `samplers.SAMPLERS`: "grid" (each setting once, in an
     order of chance), "random" (with replacement), "tpe" and "gp" (Bayesian, after a few random
     trials). Columns: arm, trial (from 1), the fields, val_accuracy (0 … 1), key; `trials` rows
-    per arm, or all settings if a grid has fewer. Arms are searched in parallel.
+    per arm, or all settings if a grid has fewer. Arms are searched in parallel, and with one seed
+    all begin with the same random settings.
 
     What has been tried is kept by Optuna under `home()/searches`: after an interrupt the same call
     carries on (the trial it hit is lost), more trials continue fewer, and several processes that
@@ -144,8 +144,7 @@ def _replay(
 
 
 def _in_parallel(job: Callable, arguments: list[tuple], what: str) -> list[pd.DataFrame]:
-    workers = 1 if torch.cuda.is_available() else min(len(arguments), os.cpu_count())
-    done = Parallel(n_jobs=workers, return_as="generator")(
+    done = Parallel(n_jobs=min(len(arguments), workers()), return_as="generator")(
         delayed(job)(*each) for each in arguments
     )
     return list(progress(done, what, len(arguments)))
