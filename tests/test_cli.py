@@ -202,7 +202,16 @@ def test_seeds_and_jobs_reach_the_notebooks(folder, tmp_path, capsys):
     place(folder, "10_grid", tell, declared=PROFILE + "\nseeds = 0")
     assert cli.main(["run", "--profile", "smoke", "--seeds", "3", "--jobs", "7"]) == 0
     assert outputs(tmp_path / "home" / "report" / "smoke" / "10_grid.ipynb") == "3 7\n"
-    assert capsys.readouterr().out.startswith("About ") and "TLKIT_JOBS" not in os.environ
+    assert "TLKIT_JOBS" not in os.environ
+
+
+def test_the_time_is_forecast_from_timed_steps(folder, capsys, monkeypatch):
+    monkeypatch.setattr("tlkit.forecast.step_seconds", lambda: 0.05)
+    minutes = {"10_grid": 3, "other": 9}
+    monkeypatch.setattr("tlkit.forecast.lab_minutes", lambda step: minutes)
+    place(folder, "10_grid", "a = 1")
+    assert cli.main(["run", "10"]) == 0
+    assert capsys.readouterr().out.startswith("About 3 min ")
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--jobs"])

@@ -67,17 +67,16 @@ def test_the_command_prints_every_line(told, capsys):
     assert len(capsys.readouterr().out.splitlines()) == len(told[1]())
 
 
-@pytest.mark.parametrize("profile", ["smoke", "lab"])
-def test_the_forecast_scales_with_the_step_and_the_processes(monkeypatch, profile):
+def test_the_forecast_scales_with_the_step_and_the_processes(monkeypatch):
     reference = json.loads(forecast.REFERENCE.read_text())
     step = reference["step_seconds"]
     monkeypatch.setenv("TLKIT_JOBS", str(reference["workers"]))
-    assert forecast.expected_minutes(profile, step) == reference["minutes"][profile]
+    assert forecast.lab_minutes(step) == reference["minutes"]
     monkeypatch.setenv("TLKIT_JOBS", str(4 * reference["workers"]))
-    quicker = forecast.expected_minutes(profile, 2 * step)
+    quicker = forecast.lab_minutes(2 * step)
     assert all(quicker[name] == pytest.approx(minutes / 2)
-               for name, minutes in reference["minutes"][profile].items())
-    assert reference["minutes"][profile].keys() == {path.stem for path in available()}
+               for name, minutes in reference["minutes"].items())
+    assert reference["minutes"].keys() == {path.stem for path in available()}
 
 
 def test_a_step_takes_some_time_and_leaves_the_threads_alone():

@@ -158,12 +158,14 @@ def run(
 
 
 def _forecast(names: Sequence[str], profile: str) -> str:
-    from tlkit.forecast import expected_minutes, step_seconds
+    from tlkit.forecast import lab_minutes, step_seconds
 
     if profile == "paper":
         return "How long it will take: --dry-run says the hours of every arm"
+    if profile == "smoke":
+        return "A few minutes at most, and numbers without meaning"
     step = step_seconds()
-    minutes = expected_minutes(profile, step)
+    minutes = lab_minutes(step)
     total = sum(minutes.get(name, 0) for name in names)
     return (f"About {total:.0f} min with the profile's own seeds and nothing stored yet "
             f"(a training step takes {1000 * step:.0f} ms here)")

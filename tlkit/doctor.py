@@ -11,7 +11,7 @@ import timm
 import torch
 
 from tlkit.environment import environment
-from tlkit.forecast import expected_minutes, step_seconds
+from tlkit.forecast import lab_minutes, step_seconds
 from tlkit.paths import home
 from tlkit.public import SETS
 from tlkit.sweeping import workers
@@ -39,9 +39,9 @@ def examine() -> Iterator[tuple[str, str]]:
     yield "image folders", _folders()
     step = step_seconds()
     yield "speed", f"{1000 * step:.0f} ms for a training step of the small Xception"
-    for profile in ("smoke", "lab"):
-        total = sum(expected_minutes(profile, step).values())
-        yield profile, f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
+    yield "smoke", "a few minutes for all notebooks"
+    total = sum(lab_minutes(step).values())
+    yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
     yield "paper", _paper(online)
 
 

@@ -35,12 +35,11 @@ def step_seconds(steps: int = 12) -> float:
     return median(seconds[steps // 3:])
 
 
-def expected_minutes(profile: str, step: float) -> dict[str, float]:
-    """Minutes of each notebook where a training step takes `step` seconds, nothing stored yet.
+def lab_minutes(step: float) -> dict[str, float]:
+    """Minutes of each notebook in the `lab` profile where a training step takes `step` seconds.
 
-    `profile` is "smoke" or "lab"; the reference run's minutes are scaled by the step and by the
-    number of processes.
+    The reference run's, scaled by the step and by the number of processes; nothing stored yet.
     """
     reference = json.loads(REFERENCE.read_text())
     scale = step / reference["step_seconds"] * reference["workers"] / workers()
-    return {name: minutes * scale for name, minutes in reference["minutes"][profile].items()}
+    return {name: minutes * scale for name, minutes in reference["minutes"].items()}
