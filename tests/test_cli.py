@@ -134,6 +134,7 @@ def test_pages_open_without_a_network(reported):
 
 def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, capsys):
     place(folder, "10_grid", SWEEP, declared=PROFILE + "\nseeds = 0")
+    place(folder, "90_none", "a = 1")  # nothing trained
     assert cli.main(["run", "--profile", "smoke", "--seeds", "3"]) == 0
     assert cli.main(["run", "--profile", "smoke"]) == 0  # other parameters, other results
     report = tmp_path / "home" / "report" / "smoke"

@@ -87,10 +87,10 @@ def _command(name: str, about: dict, given: dict) -> str:
 def _arms(name: str, about: dict) -> list[dict]:
     """For each arm and task of the notebook's runs: mean accuracy in %, keys of the records."""
     runs = kept("runs", about["profile"])
-    if about["dry_run"] or runs.empty:
-        return []
     runs = runs[(runs["notebook"] == name) & (runs["origin"] == "here")]
     same = [json.loads(told) == about["parameters"] for told in runs["given"]]
+    if about["dry_run"] or not any(same):
+        return []
     runs = runs[same].drop_duplicates(["arm", "key"])
     return [
         {"arm": arm, "task": Path(task).name, "records": list(rows["key"]),
