@@ -128,8 +128,8 @@ def test_a_claim_is_judged_by_one_notebook_whose_stored_output_says_how(name):
     rows = [row for page in shown for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
     cells_of = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
     mine = [row for row in cells_of if row and row[0] == name]
-    assert len(mine) == 1, f"the stored verdicts have {len(mine)} rows of {name}"
-    assert VERDICTS & set(mine[0])
+    assert mine, f"the stored verdicts have no row of {name}"
+    assert all(VERDICTS & set(row) for row in mine)  # one for each way of judging it
 
 
 @pytest.mark.parametrize("name", LEDGER)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from tlkit import records
 from tlkit.data import load
+from tlkit.heads import Kept
 from tlkit.models import build, module_states
 from tlkit.paths import home
 from tlkit.penalties import Pull, l2, l2_sp
@@ -109,7 +110,7 @@ def test_every_field_changes_the_key(run, tmp_path):
         "epochs": 2, "batch_size": 9, "optimizer": "adamw", "lr": 0.02, "weight_decay": 1e-3,
         "val_every": 1, "seed": 1, "half": "first", "normalisation": "half",
         "mixup": 0.4, "label_smoothing": 0.1, "lr_scales": ((2, 0.1),), "schedule": "step",
-        "penalty": l2(0.1),
+        "penalty": l2(0.1), "kept": Kept(),
     }
     assert set(others) == {field.name for field in fields(Run)}, "a field without a test"
     keys = [key(run)] + [key(replace(run, **{name: value})) for name, value in others.items()]

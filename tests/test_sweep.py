@@ -91,10 +91,12 @@ def test_a_row_per_arm_and_seed_with_the_recipe_and_the_record(run):
     assert list(zip(results["arm"], results["seed"])) == [(a, s) for a in arms for s in (0, 3)]
     recipe = [field.name for field in fields(Run)]
     measured = ["accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key"]
-    assert list(results.columns) == ["arm", *recipe, *measured]
+    assert list(results.columns) == ["arm", *recipe, "classes", *measured]
+    assert list(results["classes"]) == [3, 3, 3, 3, 2, 2]
     for row in results.to_dict("records"):
         expected = replace(arms[row["arm"]], seed=row["seed"])
-        assert {name: row[name] for name in recipe} == vars(expected)
+        decayed = {"weight_decay": expected.decay()}
+        assert {name: row[name] for name in recipe} == vars(expected) | decayed
         assert row["key"] == key(expected)
         record = read(row["key"])
         assert {name: row[name] for name in measured[:-1]} == {
