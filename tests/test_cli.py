@@ -155,7 +155,10 @@ def test_the_report_can_be_written_anew_and_an_empty_one_is_refused(folder, tmp_
     assert cli.main(["run", "--profile", "smoke"]) == 0
     index = tmp_path / "home" / "report" / "smoke" / "index.html"
     index.unlink()
+    place(index.parent, ".20_killed", "a = 1")
+    place(index.parent, "30_of_an_older_kit", "a = 1")
     assert cli.main(["report", "smoke"]) == 0
+    assert "killed" not in index.read_text() and "older" not in index.read_text()
     assert "10_grid" in index.read_text()
 
 

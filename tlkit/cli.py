@@ -115,7 +115,7 @@ def write_report(profile: str) -> int:
     from tlkit import report
 
     folder = home().absolute() / "report" / profile
-    if not list(folder.glob("*.ipynb")):
+    if not report.executed(folder):
         print(f"tlkit: nothing has been run in {folder}; tlkit run --profile {profile} does",
               file=sys.stderr)
         return 2

@@ -39,7 +39,7 @@ def write(folder: Path) -> Path:
     Every page ends with the command that makes its numbers and the records that hold them.
     Returns the path of the index.
     """
-    pages = [_write_page(path) for path in sorted(folder.glob("*.ipynb"))]
+    pages = [_write_page(path) for path in executed(folder)]
     index = Environment(loader=TEMPLATES, autoescape=True).get_template("index.html").render(
         profile=folder.name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -47,6 +47,12 @@ def write(folder: Path) -> Path:
         pages=pages,
     )
     return put(folder / "index.html", index)
+
+
+def executed(folder: Path) -> list[Path]:
+    """Notebooks that ended there, in order: no draft of a killed run, none of an older kit."""
+    paths = sorted(folder.glob("[0-9]*.ipynb"))
+    return [path for path in paths if "tlkit" in json.loads(path.read_text())["metadata"]]
 
 
 def _write_page(path: Path) -> Page:
