@@ -25,6 +25,7 @@ from tlkit.progress import progress
 from tlkit.runs import Run
 
 FISHER_IMAGES = 512  # of the target, at most
+FUSED = ("sgd", "adam", "adamw")  # PyTorch updates all their tensors in one call
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def fit(
     generator = torch.Generator().manual_seed(run.seed)
     shares = np.random.default_rng(run.seed)
     steps = max(1, len(train) // run.batch_size)
-    optimizer = create_optimizer_v2(groups, opt=run.optimizer, lr=run.lr, momentum=0.9)
+    fused = {"fused": True} if run.optimizer in FUSED else {}
+    optimizer = create_optimizer_v2(groups, opt=run.optimizer, lr=run.lr, momentum=0.9, **fused)
     schedule = _schedule(optimizer, run, steps)
     history, val_correct = [], []
     for epoch in progress(range(run.epochs), "epochs"):

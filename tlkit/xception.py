@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
 from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.xception import Block, SeparableConv2d, Xception
@@ -19,6 +21,20 @@ SMALLER = ((50, 98), (50, 390), (200, 98), (200, 390))  # classes and images of 
 def weights_of(classes: int, images: int) -> Path:
     """Where the weights learnt on a smaller source, or for fewer steps, are shipped."""
     return SHIPPED / "weights" / f"xception_small_{classes}x{images}.safetensors"
+
+
+class Pointwise(nn.Conv2d):
+    """A 1 × 1 convolution as the matrix product that it is: on small maps half the time."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return F.linear(maps.movedim(1, -1), self.weight.flatten(1)).movedim(-1, 1)
+
+
+class Padded(nn.Conv2d):
+    """A 3 × 3 convolution that pads first: left to itself, oneDNN takes long for 2 × 2 maps."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.pad(maps, (1, 1, 1, 1)))
 
 
 class SmallXception(Xception):
@@ -62,6 +78,12 @@ class SmallXception(Xception):
             self.num_features, num_classes, pool_type=global_pool
         )
         self.head_hidden_size = self.num_features
+        for separable in (self.conv3, self.conv4):
+            channels = separable.conv1.in_channels
+            separable.conv1 = Padded(channels, channels, 3, groups=channels, bias=False)
+        for separable in [m for m in self.modules() if isinstance(m, SeparableConv2d)]:
+            one = separable.pointwise
+            separable.pointwise = Pointwise(one.in_channels, one.out_channels, 1, bias=False)
         self.apply(_initialise)
 
 
