@@ -11,8 +11,10 @@ from bs4 import BeautifulSoup
 
 from tlkit import cli, notebooks
 from tlkit.auditing import audit
+from tlkit.paths import ROOT
 
 PROFILE = 'profile = "lab"'
+LINKS = "[a](10_good.ipynb), [b](77_not_run.ipynb) and [c](../README.md)"
 VERDICT = """from IPython.display import HTML, display
 display(HTML("<table><tr><th scope='col'>Claim</th></tr><tr><td>supported 7</td></tr></table>"),
         metadata={"tlkit": "verdicts"})
@@ -31,7 +33,8 @@ keep("runs", pd.DataFrame({"arm": ["a, <b>"] * 2, "task": "drawn_kin", "accuracy
 
 def place(folder, name, *sources, declared=PROFILE, sweep=None):
     """Write a small notebook; the code cell number `sweep` is tagged so."""
-    cells = [v4.new_markdown_cell(f"Intro\n\n# Is {name} <right>?\n\nSee https://example.org")]
+    intro = f"Intro\n\n# Is {name} <right>?\n\nSee https://example.org, {LINKS}"
+    cells = [v4.new_markdown_cell(intro)]
     cells.append(v4.new_code_cell(declared, metadata={"tags": ["parameters"]}))
     cells.extend(v4.new_code_cell(source) for source in sources)
     if sweep is not None:
@@ -132,6 +135,14 @@ def test_pages_open_without_a_network(reported):
         assert all(image.get("alt") for image in page.find_all("img"))
 
 
+def test_links_of_a_notebook_lead_somewhere_from_its_page_too(reported):
+    page = BeautifulSoup((reported[1] / "40_last.html").read_text(), "html.parser")
+    leads = {link.get_text(): link["href"] for link in page.find_all("a") if link.get_text()}
+    assert leads["a"] == "10_good.html"
+    assert (reported[1] / leads["b"]).resolve() == ROOT / "notebooks" / "77_not_run.ipynb"
+    assert (reported[1] / leads["c"]).resolve() == ROOT / "README.md"
+
+
 def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, capsys):
     place(folder, "10_grid", SWEEP, declared=PROFILE + "\nseeds = 0")
     place(folder, "90_none", "a = 1")  # nothing trained
@@ -151,6 +162,8 @@ def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, caps
 def test_the_report_can_be_written_anew_and_an_empty_one_is_refused(folder, tmp_path, capsys):
     assert cli.main(["report", "smoke"]) == 2
     assert "tlkit run --profile smoke" in capsys.readouterr().err
+    assert cli.main(["report", "smok"]) == 2
+    assert "smoke" in capsys.readouterr().err
     place(folder, "10_grid", "a = 1")
     assert cli.main(["run", "--profile", "smoke"]) == 0
     index = tmp_path / "home" / "report" / "smoke" / "index.html"

@@ -33,10 +33,13 @@ def test_there_are_claims_and_tables():
 def test_a_claim_is_well_formed(name):
     entry = LEDGER[name]
     assert re.fullmatch(r"C\d\.\d+", name)
-    about = set(entry) - {"study", "statement", "published"}
+    about = set(entry) - {"study", "statement", "published", "supported", "contradicted"}
     assert about - {"quantity", "at_least"} <= {"comparisons"} and about
     assert entry["study"] in STUDIES
-    assert entry["statement"].strip() and entry["published"].strip()
+    assert all(entry[name].strip() for name in ("statement", "published"))
+    meanings = [claim(name).meaning(verdict) for verdict in ("supported", "contradicted")]
+    assert all(re.fullmatch(r"[A-Z0-9].{5,100}\.", each) for each in meanings)
+    assert len(set(meanings)) == 2 and claim(name).meaning("undecided") == ""
     if "quantity" in about or "at_least" in about:  # they go together
         assert entry["quantity"].strip() and type(entry["at_least"]) in (int, float)
     assert entry.get("comparisons", True)

@@ -33,11 +33,14 @@ def test_the_reference_stands_in_for_what_was_not_run_here(tmp_path, monkeypatch
         results.keep("runs", FOUND.head(1).assign(arm=arm))
     (tmp_path / "home" / "results").rename(tmp_path / "reference")
     monkeypatch.setattr(results, "SHIPPED", tmp_path)
-    results.begin("11_freezing", "lab", {"seeds": 3})
-    results.keep("runs", FOUND.head(1).assign(arm="new"))
+    for parameters, arm in (({}, "new"), ({"seeds": 3}, "another call")):
+        results.begin("11_freezing", "lab", parameters)
+        results.keep("runs", FOUND.head(1).assign(arm=arm))
     found = results.kept("runs", "lab")
-    assert list(zip(found["notebook"], found["arm"], found["origin"])) == [
-        ("11_freezing", "new", "here"), ("31_non_binary", "other", "reference")]
+    assert set(zip(found["notebook"], found["arm"], found["origin"])) == {
+        ("11_freezing", "new", "here"), ("11_freezing", "another call", "here"),
+        ("31_non_binary", "other", "reference")}
+    assert set(results.reference("runs", "lab")["arm"]) == {"old", "other"}
 
 
 def test_the_same_call_replaces_and_another_stands_beside():

@@ -246,7 +246,7 @@ def ledger(monkeypatch):
     """A ledger of the test's own, of the claims' comparisons."""
     def put(**comparisons: list[tuple[str, str, float]]) -> None:
         claims = {
-            name: Claim(name, "tlkit", f"statement {name}", f"published {name}",
+            name: Claim(name, "tlkit", f"statement {name}", f"published {name}", "do", "do not",
                         tuple(Comparison(*each) for each in pairs))
             for name, pairs in comparisons.items()
         }
@@ -295,7 +295,9 @@ def estimated(ledger):
     ledger()
     pairs = (Comparison("high", "low", 0),) * 3
     claims = {
-        name: Claim(name, "tlkit", "statement", "published", comparisons, "slope", 0.5)
+        name: Claim(
+            name, "tlkit", "statement", "published", "do it", "leave it", comparisons, "slope", 0.5
+        )
         for name, comparisons in {"C0": (), "C1": (), "C2": pairs}.items()
     }
     return claims

@@ -21,34 +21,39 @@ EXAMPLE = """example:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 if all went well, 1 if a notebook failed, 2 for a mistyped argument."""
     chosen = _parser().parse_args(arguments)
-    if chosen.command == "pretrain":
-        from tlkit.pretraining import pretrain
-
-        try:
-            pretrain(chosen.sources)
-        except UnknownName as problem:
-            print(f"tlkit: {problem}", file=sys.stderr)
-            return 2
-        return 0
-    if chosen.command == "audit":
-        return show_audit(chosen.study)
-    if chosen.command == "doctor":
-        from tlkit.doctor import examine
-
-        for subject, finding in examine():
-            print(f"{subject:<14} {finding}", flush=True)
-        return 0
-    if chosen.command == "report":
-        return write_report(chosen.profile)
-    parameters = {name: _value(text) for name, text in chosen.parameters}
-    if chosen.seeds is not None:
-        parameters["seeds"] = chosen.seeds
     try:
-        with patch.dict(os.environ, {"TLKIT_JOBS": str(chosen.jobs)} if chosen.jobs else {}):
-            return run(chosen.notebooks, chosen.profile, parameters, chosen.dry_run)
+        return _do(chosen)
+    except UnknownName as problem:
+        print(f"tlkit: {problem}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Stopped. The same command carries on from the runs it has stored.", file=sys.stderr)
         return 130
+
+
+def _do(chosen: argparse.Namespace) -> int:
+    match chosen.command:
+        case "pretrain":
+            from tlkit.pretraining import pretrain
+
+            pretrain(chosen.sources)
+        case "audit":
+            show_audit(chosen.study)
+        case "doctor":
+            from tlkit.doctor import examine
+
+            for subject, finding in examine():
+                print(f"{subject:<14} {finding}", flush=True)
+        case "report":
+            return write_report(chosen.profile)
+        case "run":
+            parameters = {name: _value(text) for name, text in chosen.parameters}
+            if chosen.seeds is not None:
+                parameters["seeds"] = chosen.seeds
+            jobs = {"TLKIT_JOBS": str(chosen.jobs)} if chosen.jobs else {}
+            with patch.dict(os.environ, jobs):
+                return run(chosen.notebooks, chosen.profile, parameters, chosen.dry_run)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,15 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def show_audit(study: str | None) -> int:
+def show_audit(study: str | None) -> None:
     """Print every finding, study by study, the gravest first, wrapped to the terminal."""
     from tlkit.auditing import STUDIES, audit
 
-    try:
-        audits = {name: audit(name) for name in ([study] if study else STUDIES)}
-    except UnknownName as problem:
-        print(f"tlkit: {problem}", file=sys.stderr)
-        return 2
+    audits = {name: audit(name) for name in ([study] if study else STUDIES)}
     width = min(get_terminal_size().columns, 100)
     wrap = partial(textwrap.fill, width=width, break_on_hyphens=False)
     for name, every in audits.items():
@@ -107,13 +108,13 @@ def show_audit(study: str | None) -> int:
                 print(wrap(f"{row.where}: {row.published}", subsequent_indent="  "))
                 told = f"{row.finding} [{row.check}]"
                 print(wrap(told, initial_indent="  ", subsequent_indent="  "), end="\n\n")
-    return 0
 
 
 def write_report(profile: str) -> int:
     """Write the report on all notebooks that `tlkit run` has run in a profile."""
     from tlkit import report
 
+    check_name("profile", profile, [*PROFILES, *(f"{each}-dry-run" for each in PROFILES)])
     folder = home().absolute() / "report" / profile
     if not report.executed(folder):
         print(f"tlkit: nothing has been run in {folder}; tlkit run --profile {profile} does",

@@ -42,9 +42,15 @@ class Claim:
     study: str
     statement: str
     published: str
+    supported: str  # what that verdict would mean for whoever trains
+    contradicted: str
     comparisons: tuple[Comparison, ...] = ()
     quantity: str = ""
     at_least: float = 0.0
+
+    def meaning(self, verdict: str) -> str:
+        """A line on what "supported" or "contradicted" means in practice; "" for another word."""
+        return {"supported": self.supported, "contradicted": self.contradicted}.get(verdict, "")
 
 
 def claims() -> tuple[Claim, ...]:

@@ -1,6 +1,7 @@
 """A static HTML report of executed notebooks: opens from disk, without a network or scripts."""
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter
 
 from tlkit.environment import environment_line
-from tlkit.paths import put
+from tlkit.paths import ROOT, put
 from tlkit.results import kept
 
 TEMPLATES = PackageLoader("tlkit", "templates")
@@ -64,11 +65,31 @@ def _write_page(path: Path) -> Page:
         command=command, arms=_arms(path.stem, about)
     )
     notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
+    _relink(notebook, path.parent)
     exporter = HTMLExporter(extra_loaders=[TEMPLATES], template_file="page.html.j2")
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     tables = [_marked(notebook, kind) for kind in ("verdicts", "ledger")]
     return Page(path.stem, question, command, date, about.seconds / 60, about.error, *tables)
+
+
+def _relink(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Links lead from the notebooks' folder; on a page in `folder`, to another page if it is there.
+
+    In place.
+    """
+    root = Path(os.path.relpath(ROOT, folder)).as_posix()
+    pages = {path.name for path in executed(folder)}
+
+    def led(link: re.Match) -> str:
+        up, place = link.groups()
+        if up:
+            return f"]({root}/{place})"
+        return f"]({Path(place).stem}.html)" if place in pages else f"]({root}/notebooks/{place})"
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\((\.\./|(?=\d\d_\w+\.ipynb\)))([^)]+)\)", led, cell.source)
 
 
 def _heading(notebook: nbformat.NotebookNode) -> str | None:

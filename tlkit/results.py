@@ -45,12 +45,17 @@ def kept(name: str, profile: str) -> pd.DataFrame:
     """The tables `name` of all notebooks run in `profile`, one below the other.
 
     With columns more: notebook, given (its parameters, JSON, as `begin` was told) and origin. That
-    is "here", or "reference": of a notebook that has not been run here, what is shipped. All text.
+    is "here", or "reference": of a call that has not been made here, what is shipped. All text.
     """
     own = _tables(name, home() / "results" / profile).assign(origin="here")
-    shipped = _tables(name, SHIPPED / "reference" / profile).assign(origin="reference")
-    missing = shipped[~shipped["notebook"].isin(own["notebook"])]
-    return pd.concat([own, missing], ignore_index=True)
+    shipped = reference(name, profile).assign(origin="reference")
+    calls = [pd.MultiIndex.from_frame(each[["notebook", "given"]]) for each in (shipped, own)]
+    return pd.concat([own, shipped[~calls[0].isin(calls[1])]], ignore_index=True)
+
+
+def reference(name: str, profile: str) -> pd.DataFrame:
+    """The tables `name` that come with the kit, whatever has been run here; else like `kept`."""
+    return _tables(name, SHIPPED / "reference" / profile)
 
 
 def _tables(name: str, folder: Path) -> pd.DataFrame:
