@@ -18,7 +18,7 @@ _HOMES = {
     "features": "extraction", "linear_probe": "probe", "recommend": "probe",
     "logme": "transferability", "leep": "transferability", "h_score": "transferability",
     "linear_cka": "transferability", "permutation_p": "ranking", "rank_correlation": "ranking",
-    "kept": "results", "start": "parameters",
+    "keep": "results", "kept": "results", "start": "parameters",
 }
 _MODULES = ("plots", "published")
 

@@ -1,4 +1,4 @@
-"""The results in README.md, made from the reference that comes with the kit.
+"""The results and a picture in README.md, made from the reference that comes with the kit.
 
 After a new reference: `python -m tlkit.readme` writes them anew; a test says when they are stale.
 """
@@ -6,13 +6,16 @@ After a new reference: `python -m tlkit.readme` writes them anew; a test says wh
 import json
 import re
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 
-from tlkit.paths import ROOT, put
+from tlkit.paths import ROOT, SHIPPED, put
 from tlkit.published import claims
 from tlkit.results import reference
 
 README = ROOT / "README.md"
+PICTURE = SHIPPED / "pictures" / "pretraining.png"
 BEGIN, END = "<!-- results: python -m tlkit.readme -->\n", "<!-- end of results -->"
 COLUMNS = ("drawn targets (synthetic)", "photographs, 30 px")
 ANOTHER = ("task", "targets")  # parameters that put photographs in the place of drawn targets
@@ -48,8 +51,27 @@ def _cell(rows: pd.DataFrame) -> str:
     return "<br>".join(lines) or "–"
 
 
+def draw() -> plt.Figure:
+    """What pretrained weights gain over random ones, target by target (32_does_it_fit)."""
+    runs = reference("runs", "lab")
+    runs = runs[(runs["notebook"] == "32_does_it_fit") & ~runs["given"].str.contains("images")]
+    runs[["target", "start"]] = runs["arm"].str.split(": ", n=1, expand=True)
+    runs["accuracy"] = 100 * runs["accuracy"].astype(float)
+    mean = runs.pivot_table("accuracy", "target", "start")[["random", "pretrained"]]
+    mean = mean.loc[(mean["pretrained"] - mean["random"]).sort_values().index]
+    figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    axis.hlines(mean.index, mean["random"], mean["pretrained"], color="0.75", linewidth=2)
+    for (start, values), marker, colour in zip(mean.items(), "so", sns.color_palette("colorblind")):
+        axis.plot(values, mean.index, marker, color=colour, label=f"{start} weights")
+    axis.set(xlabel="test accuracy, %", title="The same network, 16 pictures of each class")
+    axis.legend(frameon=False, loc="lower center")
+    sns.despine(ax=axis, left=True)
+    return figure
+
+
 def write() -> None:
-    """Put the section between its two marks in README.md."""
+    """Put the section between its two marks in README.md, and draw the picture anew."""
+    draw().savefig(PICTURE, dpi=150)
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     put(README, before + BEGIN + section() + END + rest.split(END, 1)[1])
