@@ -24,9 +24,7 @@ NUMBER = re.compile(r"[+−]?\d[\d.]* \[[^]]+\]")  # an estimate and its interva
 
 def section() -> str:
     """A table of all claims for each study: both columns' verdicts, numbers in points."""
-    found = reference("verdicts", "lab")
-    given = [json.loads(told) for told in found["given"]]
-    found["column"] = [COLUMNS[any(map(each.get, ANOTHER))] for each in given]
+    found = _by_column("verdicts")
     parts, study = [], ""
     for claim in claims():
         if claim.study != study and claim.id.endswith(".1"):
@@ -37,6 +35,14 @@ def section() -> str:
         ours = " *(ours)*" if claim.study == "tlkit" else ""
         parts.append(f"| {claim.id}{ours} {claim.statement} | {' | '.join(cells)} |\n")
     return "".join(parts) + "\n"
+
+
+def _by_column(name: str) -> pd.DataFrame:
+    """A table of the reference with the column of this page that each row belongs to."""
+    found = reference(name, "lab")
+    given = [json.loads(told) for told in found["given"]]
+    found["column"] = [COLUMNS[any(map(each.get, ANOTHER))] for each in given]
+    return found
 
 
 def _cell(rows: pd.DataFrame) -> str:
@@ -53,8 +59,8 @@ def _cell(rows: pd.DataFrame) -> str:
 
 def draw() -> plt.Figure:
     """What pretrained weights gain over random ones, target by target (32_does_it_fit)."""
-    runs = reference("runs", "lab")
-    runs = runs[(runs["notebook"] == "32_does_it_fit") & ~runs["given"].str.contains("images")]
+    runs = _by_column("runs")
+    runs = runs[(runs["notebook"] == "32_does_it_fit") & (runs["column"] == COLUMNS[0])].copy()
     runs[["target", "start"]] = runs["arm"].str.split(": ", n=1, expand=True)
     runs["accuracy"] = 100 * runs["accuracy"].astype(float)
     mean = runs.pivot_table("accuracy", "target", "start")[["random", "pretrained"]]

@@ -40,7 +40,8 @@ def write(folder: Path) -> Path:
     Every page ends with the command that makes its numbers and the records that hold them.
     Returns the path of the index.
     """
-    pages = [_write_page(path) for path in executed(folder)]
+    paths = executed(folder)
+    pages = [_write_page(path, {each.name for each in paths}) for path in paths]
     index = Environment(loader=TEMPLATES, autoescape=True).get_template("index.html").render(
         profile=folder.name,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -56,7 +57,8 @@ def executed(folder: Path) -> list[Path]:
     return [path for path in paths if "tlkit" in json.loads(path.read_text())["metadata"]]
 
 
-def _write_page(path: Path) -> Page:
+def _write_page(path: Path, names: set[str]) -> Page:
+    """`names` are the files of all notebooks that have a page in the same folder."""
     notebook = nbformat.read(path, as_version=4)
     about = notebook.metadata.tlkit
     question = notebook.metadata["title"] = _heading(notebook) or path.stem
@@ -65,7 +67,7 @@ def _write_page(path: Path) -> Page:
         command=command, arms=_arms(path.stem, about)
     )
     notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
-    _relink(notebook, path.parent)
+    _relink(notebook, path.parent, names)
     exporter = HTMLExporter(extra_loaders=[TEMPLATES], template_file="page.html.j2")
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
@@ -73,19 +75,18 @@ def _write_page(path: Path) -> Page:
     return Page(path.stem, question, command, date, about.seconds / 60, about.error, *tables)
 
 
-def _relink(notebook: nbformat.NotebookNode, folder: Path) -> None:
+def _relink(notebook: nbformat.NotebookNode, folder: Path, names: set[str]) -> None:
     """Links lead from the notebooks' folder; on a page in `folder`, to another page if it is there.
 
     In place.
     """
     root = Path(os.path.relpath(ROOT, folder)).as_posix()
-    pages = {path.name for path in executed(folder)}
 
     def led(link: re.Match) -> str:
         up, place = link.groups()
         if up:
             return f"]({root}/{place})"
-        return f"]({Path(place).stem}.html)" if place in pages else f"]({root}/notebooks/{place})"
+        return f"]({Path(place).stem}.html)" if place in names else f"]({root}/notebooks/{place})"
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
