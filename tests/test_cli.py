@@ -214,6 +214,25 @@ def test_a_mistyped_argument_is_one_line_and_starts_nothing(
     assert not (tmp_path / "home").exists()
 
 
+MEET = """import time
+from pathlib import Path
+mine, other = Path("{0}.met"), Path("{1}.met")
+mine.touch()
+while not other.exists():
+    time.sleep(0.1)"""
+
+
+def test_two_notebooks_are_under_way_at_a_time_and_the_last_waits(folder, tmp_path):
+    """The first two wait for each other: one after the other they would never end."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    report = tmp_path / "home" / "report" / "smoke"
+    place(folder, "10_one", MEET.format(*places))
+    place(folder, "20_two", MEET.format(*reversed(places)))
+    place(folder, "90_last", f"import os; print(sorted(os.listdir({str(report)!r})))")
+    assert cli.main(["run", "--profile", "smoke"]) == 0
+    assert "['.90_last.ipynb', '10_one.ipynb', '20_two.ipynb']" in outputs(report / "90_last.ipynb")
+
+
 def test_seeds_and_jobs_reach_the_notebooks(folder, tmp_path, capsys):
     tell = "import os; print(seeds, os.environ['TLKIT_JOBS'])"
     place(folder, "10_grid", tell, declared=PROFILE + "\nseeds = 0")

@@ -5,6 +5,7 @@ import ast
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from functools import partial
 from shutil import get_terminal_size
@@ -127,7 +128,7 @@ def write_report(profile: str) -> int:
 def run(
     names: Sequence[str], profile: str, parameters: dict[str, object], dry_run: bool
 ) -> int:
-    """Check everything, then run the notebooks one after the other and write the report."""
+    """Check everything, then run the notebooks and write the report."""
     from tlkit import notebooks, report
 
     try:
@@ -141,21 +142,22 @@ def run(
         return 2
     folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
     folder.mkdir(parents=True, exist_ok=True)
-    if not dry_run:
+    if dry_run:
+        for path in [path for path in paths if not notebooks.has_sweep(path)]:
+            print(f"{path.stem}: skipped, it has no sweep")
+            del shares[path]
+    else:
         print(_forecast([path.stem for path in paths], profile), flush=True)
-    outcomes = []
-    for number, path in enumerate(paths, start=1):
-        name = f"[{number}/{len(paths)}] {path.stem}"
-        if dry_run and not notebooks.has_sweep(path):
-            print(f"{name}: skipped, it has no sweep")
-            continue
-        print(f"{name}: started", flush=True)
-        outcome = notebooks.execute(path, folder / path.name, profile, shares[path], dry_run)
+    start, failed = time.monotonic(), False
+    outcomes = notebooks.execute_all(shares, folder, profile, dry_run)
+    for number, outcome in enumerate(outcomes, start=1):
         status = f"failed at {outcome.error}" if outcome.error else "ok"
-        print(f"{name}: {outcome.seconds / 60:.1f} min, {status}", flush=True)
-        outcomes.append(outcome)
+        minutes = (time.monotonic() - start) / 60
+        print(f"[{number}/{len(shares)}] after {minutes:.1f} min {outcome.name}: {status}",
+              flush=True)
+        failed |= outcome.error is not None
     print(f"Report: {report.write(folder)}")
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    return 1 if failed else 0
 
 
 def _forecast(names: Sequence[str], profile: str) -> str:

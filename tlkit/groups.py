@@ -5,7 +5,7 @@ from bisect import bisect_right
 from timm.optim import param_groups_weight_decay
 from torch import nn
 
-from tlkit.models import count_modules, module_numbers, undecayed
+from tlkit.models import count_modules, exempt, module_numbers
 from tlkit.runs import Run
 
 
@@ -23,8 +23,8 @@ def parameter_groups(model: nn.Module, run: Run) -> list[dict]:
         parameter: scales[bisect_right(ends, numbers[name])]
         for name, parameter in model.named_parameters()
     }
-    exempt, groups = undecayed(model), []
-    for decayed in param_groups_weight_decay(model, run.decay(), no_weight_decay_list=exempt):
+    groups, own = [], exempt(model)  # timm exempts biases and BN by itself
+    for decayed in param_groups_weight_decay(model, run.decay(), no_weight_decay_list=own):
         for scale in dict.fromkeys(scales):
             alike = [each for each in decayed["params"] if scale_of[each] == scale]
             groups.append(decayed | {"params": alike, "lr_scale": scale})

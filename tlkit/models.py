@@ -1,7 +1,9 @@
 """Any timm model as a row of modules: transfer the first k, freeze a prefix, replace the head."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import timm
@@ -58,7 +60,9 @@ def module_states(model: nn.Module) -> dict[str, list[str]]:
         if not name.startswith(tuple(f"{head}." for head in heads))
     ]
     groups = group_with_matcher(body, model.group_matcher())
-    return {_path(names, body): names for _, names in sorted(groups.items())}
+    modules = [names for _, names in sorted(groups.items())]
+    users = Counter(path for names in modules for path in set().union(*map(_paths, names)))
+    return {next(p for p in _paths(names[0]) if users[p] == 1): names for names in modules}
 
 
 def module_numbers(model: nn.Module) -> dict[str, int]:
@@ -68,18 +72,20 @@ def module_numbers(model: nn.Module) -> dict[str, int]:
     return {name: numbers.get(name, len(modules)) for name in model.state_dict()}
 
 
+def exempt(model: nn.Module) -> set[str]:
+    """Parameters that the model itself wants no weight decay on, such as a position embedding."""
+    return set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+
+
 def undecayed(model: nn.Module) -> set[str]:
     """Parameters that weight decay leaves alone: biases, BN, and what the model itself names."""
-    own = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
-    return own | {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
+    thin = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
+    return thin | exempt(model)
 
 
-def _path(names: list[str], body: list[tuple[str, None]]) -> str:
-    """The shortest path to the first of `names` that leads to no other module's tensors."""
-    others = {name for name, _ in body}.difference(names)
-    parts = names[0].split(".")
-    paths = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
-    return next(path for path in paths if not any(f"{o}.".startswith(f"{path}.") for o in others))
+def _paths(name: str) -> list[str]:
+    """The paths that lead to a tensor, the shortest first: "a", "a.b", "a.b.weight"."""
+    return list(accumulate(name.split("."), "{}.{}".format))
 
 
 def count_modules(model: nn.Module, until: int | str) -> int:
@@ -148,22 +154,30 @@ def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
+def weights_file(init: str, model: str) -> Path | None:
+    """The file that `init` stands for: a path, or "pretrained" where that comes with the kit."""
+    card = timm.get_pretrained_cfg(model, allow_unregistered=True)
+    path = Path(card.file if init == "pretrained" and card and card.file else init)
+    return path if path.is_file() else None
+
+
 def read_weights(init: str, model: str) -> dict[str, torch.Tensor]:
     """State tensors of `model`: "pretrained" (timm's for that name) or the path of a file.
 
     Raises FileNotFoundError with the remedy when they are neither here nor to be downloaded.
     """
-    if init == "pretrained":
-        try:
-            return timm.create_model(model, pretrained=True).state_dict()
-        except (OSError, RuntimeError) as problem:
-            raise FileNotFoundError(
-                f"no pretrained weights for {model} here ({problem}); connect to the network "
-                f"once, or give init=<path of a .safetensors or .pth file>"
-            ) from problem
-    path = Path(init)
-    if not path.is_file():
+    path = weights_file(init, model)
+    if path is not None and path.suffix == ".safetensors":
+        return load_file(path)
+    if path is not None:
+        return timm.models.load_state_dict(path)
+    if init != "pretrained":
+        raise FileNotFoundError(f"no weights at {Path(init).resolve()}; init is 'random', "
+                                "'pretrained', a file or a Run")
+    try:
+        return timm.create_model(model, pretrained=True).state_dict()
+    except (OSError, RuntimeError) as problem:
         raise FileNotFoundError(
-            f"no weights at {path.resolve()}; init is 'random', 'pretrained', a file or a Run"
-        )
-    return load_file(path) if path.suffix == ".safetensors" else timm.models.load_state_dict(path)
+            f"no pretrained weights for {model} here ({problem}); connect to the network "
+            f"once, or give init=<path of a .safetensors or .pth file>"
+        ) from problem

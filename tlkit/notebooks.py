@@ -1,10 +1,11 @@
 """Find the notebooks and run them headlessly."""
 
 import os
-import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -27,7 +28,6 @@ class Outcome:
     """How one notebook went; `error` names the failing cell and ends its traceback."""
 
     name: str
-    seconds: float
     error: str | None
 
 
@@ -74,6 +74,26 @@ def has_sweep(path: Path) -> bool:
     return find_first_tagged_cell_index(load_notebook_node(str(path)), "sweep") >= 0
 
 
+def execute_all(
+    shares: Mapping[Path, Mapping[str, object]], folder: Path, profile: str, dry_run: bool
+) -> Iterator[Outcome]:
+    """Run notebooks with their parameters, into `folder`; an outcome for each as it ends.
+
+    Two are under way at a time: while one draws, analyses or plots, the other trains. The last
+    waits for the others, because it may read what they have found.
+    """
+    todo = [(path, folder / path.name, profile, shares[path], dry_run) for path in shares]
+    with TemporaryDirectory() as place, patch.dict(os.environ, {"TLKIT_TURN": f"{place}/turn"}):
+        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+            ended = [pool.submit(execute, *each) for each in todo[:-1]]
+            try:
+                yield from (each.result() for each in as_completed(ended))
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                raise
+        yield from (execute(*each) for each in todo[-1:])
+
+
 def execute(
     path: Path, output: Path, profile: str, parameters: Mapping[str, object], dry_run: bool = False
 ) -> Outcome:
@@ -92,7 +112,6 @@ def execute(
     draft = output.with_name(f".{output.name}")
     nbformat.write(notebook, draft)
     error = None
-    begin = time.perf_counter()
     # The kernel inherits the variables. Sockets in files are private, and warn of no open port.
     with patch.dict(os.environ, variables), TemporaryDirectory() as folder:
         files = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
@@ -110,16 +129,14 @@ def execute(
             told = traceback.format_exception_only(problem)[-1].splitlines()
             last = [line for line in told if line.strip("- ")][-6:]
             error = "\n".join([_failed_cell(draft), *last])
-    seconds = time.perf_counter() - begin
     executed = load_notebook_node(str(draft))
     in_effect = declared(_parameters_cell(notebook)) | given
     executed.metadata["tlkit"] = {
-        "parameters": in_effect,
-        "profile": profile, "dry_run": dry_run, "seconds": round(seconds, 1), "error": error,
+        "parameters": in_effect, "profile": profile, "dry_run": dry_run, "error": error,
     }
     nbformat.write(executed, draft)
     draft.replace(output)
-    return Outcome(path.stem, seconds, error)
+    return Outcome(path.stem, error)
 
 
 def _failed_cell(path: Path) -> str:

@@ -18,9 +18,11 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[nn.Module, nn.Module
     """`(prefix, suffix)` with `suffix(*prefix(x)) == model(x)`, sharing the model's tensors.
 
     The prefix is all that depends neither on a trainable parameter nor on chance, so its outputs
-    may be computed once. None where there is no such prefix, the model cannot be traced, or the
-    two parts do not give exactly what the model gives for `example` [n, 3, size, size].
+    may be computed once. None where nothing is frozen, the model cannot be traced, or the two
+    parts do not give exactly what the model gives for `example` [n, 3, size, size].
     """
+    if all(parameter.requires_grad for parameter in model.parameters()):
+        return None
     model.train()
     try:
         graph = _Tracer().trace(model)

@@ -7,14 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from tlkit.data import load, parse
 from tlkit.environment import environment
-from tlkit.models import read_weights
+from tlkit.models import read_weights, weights_file
 from tlkit.paths import home, whole
 from tlkit.pools import pool
 from tlkit.runs import Run
@@ -75,11 +74,8 @@ def key(run: Run) -> str:
 def _origin(run: Run) -> str:
     if isinstance(run.init, Run):
         return key(run.init)
-    shipped = timm.get_pretrained_cfg(run.model, allow_unregistered=True)
-    if run.init == "pretrained" and shipped and shipped.file:
-        return sha256(Path(shipped.file).read_bytes()).hexdigest()
-    path = Path(run.init)
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else run.init
+    path = weights_file(run.init, run.model)
+    return sha256(path.read_bytes()).hexdigest() if path else run.init
 
 
 def _folder(run_key: str) -> Path:

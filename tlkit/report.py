@@ -28,7 +28,6 @@ class Page:
     question: str
     command: str  # that makes its numbers again
     date: str
-    minutes: float
     error: str | None
     verdicts: list[Markup]
     ledger: list[Markup]  # all claims at once
@@ -72,7 +71,7 @@ def _write_page(path: Path, names: set[str]) -> Page:
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     tables = [_marked(notebook, kind) for kind in ("verdicts", "ledger")]
-    return Page(path.stem, question, command, date, about.seconds / 60, about.error, *tables)
+    return Page(path.stem, question, command, date, about.error, *tables)
 
 
 def _relink(notebook: nbformat.NotebookNode, folder: Path, names: set[str]) -> None:

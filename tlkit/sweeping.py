@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from joblib import Parallel, cpu_count, delayed
 
 from tlkit.data import load
@@ -77,10 +79,17 @@ def _in_parallel(
     runs: list[Run], keep_weights: bool, wait: bool
 ) -> dict[Run, Record | None]:
     jobs = min(len(runs), workers())
-    done = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(
-        delayed(_complete)(run, keep_weights, wait, str(home())) for run in runs
-    )
-    return dict(progress(done, "training runs", len(runs)))
+    with _turn():
+        done = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(
+            delayed(_complete)(run, keep_weights, wait, str(home())) for run in runs
+        )
+        return dict(progress(done, "training runs", len(runs)))
+
+
+def _turn() -> AbstractContextManager:
+    """Of the notebooks that `tlkit run` has going, only one trains at a time."""
+    lock = os.environ.get("TLKIT_TURN")
+    return FileLock(lock) if lock else nullcontext()
 
 
 def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run, Record | None]:
