@@ -53,11 +53,11 @@ def tried(monkeypatch) -> list[Run]:
         def __init__(self, run):
             self.val_accuracy = run.lr - run.label_smoothing / 100
 
-    def spy(runs):
-        done.extend(runs)
-        return {run: Found(run) for run in runs}
+    def spy(run):
+        done.append(run)
+        return Found(run)
 
-    monkeypatch.setattr(searching, "train", spy)
+    monkeypatch.setattr(searching, "complete", spy)
     return done
 
 
@@ -97,17 +97,17 @@ def test_a_grid_that_was_killed_still_tries_each_setting(run, tried):
 
 
 def test_a_grid_comes_back_to_a_setting_that_failed(run, tried, monkeypatch):
-    finish = searching.train
+    finish = searching.complete
 
-    def stop_at_third(runs):
+    def stop_at_third(run):
         if len(tried) == 2:
             raise KeyboardInterrupt
-        return finish(runs)
+        return finish(run)
 
-    monkeypatch.setattr(searching, "train", stop_at_third)
+    monkeypatch.setattr(searching, "complete", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         search({"insects": run}, SPACE, "grid", trials=6)
-    monkeypatch.setattr(searching, "train", finish)
+    monkeypatch.setattr(searching, "complete", finish)
     found = search({"insects": run}, SPACE, "grid", trials=6)
     assert len(found) == 6 and len(set(zip(found["lr"], found["label_smoothing"]))) == 6
 
@@ -140,18 +140,18 @@ def test_more_trials_continue_fewer_and_arms_are_apart(run, tried):
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_search_carries_on_with_the_right_number(run, tried, monkeypatch, problem):
-    finish = searching.train
+    finish = searching.complete
 
-    def stop_at_third(runs):
+    def stop_at_third(run):
         if len(tried) == 2:
             raise problem
-        return finish(runs)
+        return finish(run)
 
-    monkeypatch.setattr(searching, "train", stop_at_third)
+    monkeypatch.setattr(searching, "complete", stop_at_third)
     with pytest.raises(problem):
         search({"insects": run}, SPACE, "random", trials=5)
     assert len(only_study().trials) == 3
-    monkeypatch.setattr(searching, "train", finish)
+    monkeypatch.setattr(searching, "complete", finish)
     found = search({"insects": run}, SPACE, "random", trials=5)
     assert len(tried) == 5 and found["trial"].tolist() == [1, 2, 3, 4, 5]
 
@@ -174,11 +174,11 @@ def test_two_processes_share_a_search(tmp_path):
         class Found:
             val_accuracy = 0.5
 
-        def slow(runs):
+        def slow(run):
             time.sleep(0.3)
-            return {run: Found() for run in runs}
+            return Found()
 
-        searching.train = slow
+        searching.complete = slow
         run = Run(task="digits", model="test_resnet", init="random", size=32)
         print("ready", flush=True)
         input()

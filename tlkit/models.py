@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -25,8 +25,15 @@ def build(name: str, classes: int) -> nn.Module:
     Draws from torch's global generator: seed it, and every arm of a seed gets the same head.
     Raises `UnknownName` for a model, or weights of it after the dot, that timm does not know.
     """
-    check_name("model", name, [*timm.list_models(), *timm.list_models(pretrained=True)])
+    if name not in _known():
+        _known.cache_clear()  # registered only now?
+        check_name("model", name, _known())
     return timm.create_model(name, num_classes=classes)
+
+
+@cache  # a sweep asks for every run
+def _known() -> frozenset[str]:
+    return frozenset([*timm.list_models(), *timm.list_models(pretrained=True)])
 
 
 def with_source_head(name: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:

@@ -20,10 +20,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tlkit.paths import home
 from tlkit.progress import progress
-from tlkit.records import key
+from tlkit.records import complete, key
 from tlkit.runs import Run
 from tlkit.samplers import STARTUP, Space, ask, at_most, check, setting
-from tlkit.sweeping import dry_run, train, workers
+from tlkit.sweeping import dry_run, turn, workers
 
 
 def search(
@@ -73,7 +73,7 @@ def _search(
     for trial, chosen in progress(asked, f"search {arm}", missing):
         run = replace(base, **chosen)
         try:
-            study.tell(trial, train([run])[run].val_accuracy)
+            study.tell(trial, complete(run).val_accuracy)
         except BaseException:  # an interrupt too
             study.tell(trial, state=TrialState.FAIL)
             raise
@@ -146,7 +146,8 @@ def _replay(
 
 
 def _in_parallel(job: Callable, arguments: list[tuple], what: str) -> list[pd.DataFrame]:
-    done = Parallel(n_jobs=min(len(arguments), workers()), return_as="generator")(
-        delayed(job)(*each) for each in arguments
-    )
-    return list(progress(done, what, len(arguments)))
+    with turn():
+        done = Parallel(n_jobs=min(len(arguments), workers()), return_as="generator")(
+            delayed(job)(*each) for each in arguments
+        )
+        return list(progress(done, what, len(arguments)))

@@ -79,15 +79,15 @@ def _in_parallel(
     runs: list[Run], keep_weights: bool, wait: bool
 ) -> dict[Run, Record | None]:
     jobs = min(len(runs), workers())
-    with _turn():
+    with turn():
         done = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(
             delayed(_complete)(run, keep_weights, wait, str(home())) for run in runs
         )
         return dict(progress(done, "training runs", len(runs)))
 
 
-def _turn() -> AbstractContextManager:
-    """Of the notebooks that `tlkit run` has going, only one trains at a time."""
+def turn() -> AbstractContextManager:
+    """Of the notebooks that `tlkit run` has under way, only one keeps all workers busy."""
     lock = os.environ.get("TLKIT_TURN")
     return FileLock(lock) if lock else nullcontext()
 
