@@ -13,7 +13,6 @@ import optuna
 import pandas as pd
 import torch
 from filelock import FileLock
-from joblib import Parallel, delayed
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -23,7 +22,7 @@ from tlkit.progress import progress
 from tlkit.records import complete, key
 from tlkit.runs import Run
 from tlkit.samplers import STARTUP, Space, ask, at_most, check, setting
-from tlkit.sweeping import dry_run, turn, workers
+from tlkit.sweeping import dry_run, in_parallel
 
 
 def search(
@@ -50,7 +49,7 @@ def search(
         return tried[["arm", "val_accuracy"]].assign(trial=1, **first)
     wanted = at_most(trials, space, sampler)
     jobs = [(arm, run, space, sampler, wanted, (seed,), str(home())) for arm, run in arms.items()]
-    return pd.concat(_in_parallel(_search, jobs, "searches"), ignore_index=True)
+    return pd.concat(in_parallel(_search, jobs, "searches"), ignore_index=True)
 
 
 def _search(
@@ -125,7 +124,7 @@ def replay(
          (int(seed), place))
         for place, table in enumerate(measured) for seed in seeds
     ]
-    return pd.concat(_in_parallel(_replay, jobs, "replays"), ignore_index=True)
+    return pd.concat(in_parallel(_replay, jobs, "replays"), ignore_index=True)
 
 
 def _replay(
@@ -143,11 +142,3 @@ def _replay(
         rows.append({"table": measured.name, "seed": seed[0], "trial": number, **chosen,
                      "value": value})
     return pd.DataFrame(rows).assign(best=lambda rows: rows["value"].cummax())
-
-
-def _in_parallel(job: Callable, arguments: list[tuple], what: str) -> list[pd.DataFrame]:
-    with turn():
-        done = Parallel(n_jobs=min(len(arguments), workers()), return_as="generator")(
-            delayed(job)(*each) for each in arguments
-        )
-        return list(progress(done, what, len(arguments)))
