@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -154,6 +155,13 @@ def test_an_interrupted_search_carries_on_with_the_right_number(run, tried, monk
     monkeypatch.setattr(searching, "complete", finish)
     found = search({"insects": run}, SPACE, "random", trials=5)
     assert len(tried) == 5 and found["trial"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_search_notices_that_images_have_changed(run, tried):
+    search({"insects": run}, SPACE, "random", trials=2)
+    next(Path(run.task).rglob("*.png")).unlink()
+    search({"insects": run}, SPACE, "random", trials=2)
+    assert len(tried) == 4
 
 
 def only_study() -> optuna.Study:

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tlkit.paths import home
+from tlkit.pools import look_again
 from tlkit.progress import progress
 from tlkit.records import complete, key
 from tlkit.runs import Run
@@ -55,7 +56,8 @@ def search(
 def _search(
     arm: str, base: Run, space: Space, sampler: str, trials: int, seed: tuple[int], place: str
 ) -> pd.DataFrame:
-    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting
+    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting,
+    look_again()  # and than the images
     first = {field: values[0] for field, values in space.items()}
     about = [key(replace(base, **first)), space, sampler, STARTUP, seed]
     name = sha256(json.dumps(about, default=asdict).encode()).hexdigest()[:20]

@@ -25,8 +25,8 @@ KEPT = [  # for the benchmark and the report
     "accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key",
 ]
 
-# Else glibc hands freed memory back at every step, and gets it again page by page: a tenth of the
-# time. Read where a process starts, so set for those that train.
+# Else glibc hands freed memory back at every step, and gets it again page by page. Read where a
+# process starts, so set for those that train.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
