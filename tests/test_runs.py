@@ -29,8 +29,9 @@ def test_a_mistyped_field_names_the_right_one(mistyped, right):
 @pytest.mark.parametrize(
     "field, values",
     {
-        "size": [0, -1], "epochs": [0, -5], "batch_size": [0], "lr": [0, -0.1, float("nan")],
-        "train_per_class": [0, -1], "val_per_class": [-1], "weight_decay": [-1e-4],
+        "size": [0, -1, "48", 48.5], "epochs": [0, -5, None],
+        "batch_size": [0], "lr": [0, -0.1, float("nan")],
+        "train_per_class": [0, -1, "all"], "val_per_class": [-1], "weight_decay": [-1e-4],
         "val_every": [-1], "seed": [-1], "frozen_bn": ["evla", True], "augmentation": ["crops"],
         "normalisation": ["weight", ""], "schedule": ["steps"], "mixup": [-0.1],
         "label_smoothing": [-0.1, 1.1], "penalty": [(0.1,), ("l2",)],

@@ -9,6 +9,9 @@ from tlkit.names import check_name
 from tlkit.penalties import Pull
 
 AUGMENTATIONS = ("none", "crop", "colour", "randaugment")
+COUNTS = (
+    "size", "train_per_class", "val_per_class", "epochs", "batch_size", "val_every", "seed",
+)
 HALVES = ("both", "first", "second")
 NORMALISATIONS = ("weights", "half", "imagenet", "images")
 SCHEDULES = ("cosine", "step")  # "step": 3 epochs of warm-up, then times 0.9 every 10 (plested2021)
@@ -78,6 +81,10 @@ class Run:
             raise ValueError(f"Run.kept must be a Kept or None, not {self.kept!r}")
         if not isinstance(self.init, (str, Run)):
             raise ValueError(f"Run.init must be a word, a path as text or a Run: {self.init!r}")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if not isinstance(value, int) and (name, value) != ("train_per_class", None):
+                raise ValueError(f"Run.{name} must be a whole number, not {value!r}")
         for name in ("size", "epochs", "batch_size", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Run.{name} must be above 0, not {getattr(self, name)!r}")
