@@ -243,7 +243,7 @@ def test_the_first_train_loss_is_that_of_the_untrained_model(alpha, smoothing, t
         mixed = images * share + images.flip(0) * (1 - share)
         losses.append(SoftTargetCrossEntropy()(naive(mixed), targets).item())
     assert entry["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert entry["val_accuracy"] == accuracy(predict(naive, val, 8), task.val.labels)
+    assert entry["val_accuracy"] == accuracy(predict(naive, val), task.val.labels)
     assert entry["val_accuracy"] == val_correct.double().mean(1).item()
 
 
@@ -258,7 +258,7 @@ def test_validating_more_often_changes_no_weight(task):
 def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
     model = models.build("test_resnet", 3).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    logits = predict(model, plain(task.test, model), 4)
+    logits = predict(model, plain(task.test, model))
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
     model.eval()
     images = torch.from_numpy(task.test.pool[task.test.places]).float() / 255
@@ -269,12 +269,12 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
     torch.testing.assert_close(logits, singly, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 5, 100])
-def test_predictions_do_not_depend_on_the_batch_size(batch_size, task, weights):
+@pytest.mark.parametrize("at_once", [1, 3, 5, 100])
+def test_predictions_do_not_depend_on_how_many_are_made_at_once(at_once, task, weights):
     model = models.build("xception_small", 3)
     models.transfer(model, weights("xception_small"), 14)
     feed = plain(task.test, model)
-    logits = predict(model, feed, batch_size)
+    logits = predict(model, feed, at_once)
     torch.testing.assert_close(logits, predict(model, feed, 7), rtol=1e-4, atol=1e-5)
 
 
@@ -302,7 +302,7 @@ def test_the_returned_weights_give_the_returned_logits(task, weights):
         trained = execute(replace(BASE, frozen=frozen), task, weights("test_resnet"))
         model = models.build(BASE.model, 3)
         model.load_state_dict(trained.weights)
-        logits = predict(model, plain(task.test, model), BASE.batch_size)
+        logits = predict(model, plain(task.test, model))
         torch.testing.assert_close(logits, trained.test_logits, rtol=1e-4, atol=1e-5)
 
 

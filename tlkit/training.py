@@ -25,6 +25,7 @@ from tlkit.progress import progress
 from tlkit.runs import Run
 
 FISHER_IMAGES = 512  # of the target, at most
+AT_ONCE = 128  # images to predict; with fewer, a CPU takes longer for each
 FUSED = ("sgd", "adam", "adamw")  # PyTorch updates all their tensors in one call
 
 
@@ -68,7 +69,7 @@ def execute(run: Run, task: Task, weights: Mapping[str, torch.Tensor] | None) ->
     seconds = time.perf_counter() - start
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return Trained(
-        history, val_correct, predict(network, test, run.batch_size).cpu(), task.test.labels,
+        history, val_correct, predict(network, test).cpu(), task.test.labels,
         {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
         sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained), seconds,
     )
@@ -121,7 +122,7 @@ def fit(
             history[-1]["penalty"] = penalty.value()
         last = epoch + 1 == run.epochs
         if last or run.val_every and (epoch + 1) % run.val_every == 0:
-            logits = predict(network, val, run.batch_size)
+            logits = predict(network, val)
             history[-1]["val_accuracy"] = accuracy(logits, val.labels)
             val_correct.append((logits.argmax(1) == val.labels).cpu())
     return history, torch.stack(val_correct)
@@ -141,10 +142,10 @@ def _schedule(optimizer: torch.optim.Optimizer, run: Run, steps: int) -> Schedul
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, inputs: Feed, batch_size: int) -> torch.Tensor:
+def predict(network: nn.Module, inputs: Feed, at_once: int = AT_ONCE) -> torch.Tensor:
     """Logits [n, classes] of every row, in eval mode."""
     network.eval()
-    rows = torch.arange(len(inputs)).split(4 * batch_size)
+    rows = torch.arange(len(inputs)).split(at_once)
     return torch.cat([network(*inputs(chosen)) for chosen in rows])
 
 
