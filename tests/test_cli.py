@@ -229,7 +229,7 @@ def test_two_notebooks_are_under_way_at_a_time_and_the_last_waits(folder, tmp_pa
     place(folder, "10_one", MEET.format(*places))
     place(folder, "20_two", MEET.format(*reversed(places)))
     place(folder, "90_last", f"import os; print(sorted(os.listdir({str(report)!r})))")
-    assert cli.main(["run", "--profile", "smoke"]) == 0
+    assert cli.main(["run", "--profile", "smoke", "--jobs", "2"]) == 0
     assert "['.90_last.ipynb', '10_one.ipynb', '20_two.ipynb']" in outputs(report / "90_last.ipynb")
 
 
@@ -239,6 +239,15 @@ def test_seeds_and_jobs_reach_the_notebooks(folder, tmp_path, capsys):
     assert cli.main(["run", "--profile", "smoke", "--seeds", "3", "--jobs", "7"]) == 0
     assert outputs(tmp_path / "home" / "report" / "smoke" / "10_grid.ipynb") == "3 7\n"
     assert "TLKIT_JOBS" not in os.environ
+
+
+def test_two_notebooks_share_the_workers_and_the_last_has_all(folder, tmp_path):
+    names = ["10_one", "20_two", "90_last"]
+    for name in names:
+        place(folder, name, "import os; print(os.environ['TLKIT_JOBS'])")
+    assert cli.main(["run", "--profile", "smoke", "--jobs", "7"]) == 0
+    report = tmp_path / "home" / "report" / "smoke"
+    assert [outputs(report / f"{name}.ipynb") for name in names] == ["3\n", "3\n", "7\n"]
 
 
 def test_the_time_is_forecast_from_timed_steps(folder, capsys, monkeypatch):

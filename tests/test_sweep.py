@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock, Timeout
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 from safetensors.torch import load_file
@@ -329,23 +328,6 @@ def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
     as_source = [each for each in tried if each.lr == 0.05]
     assert len(as_source) == 2  # for the three that start from it, and as an arm
     assert len(tried) == 1 + 1 + 4 and stored() == []
-
-
-def test_notebooks_under_way_together_take_turns_at_training(run, tmp_path, monkeypatch):
-    turn, taken = tmp_path / "turn", []
-    monkeypatch.setenv("TLKIT_TURN", str(turn))
-
-    def spy(*arguments):
-        with pytest.raises(Timeout):
-            FileLock(turn, timeout=0).acquire()
-        taken.append(True)
-        return sweeping.execute(*arguments)
-
-    monkeypatch.setattr(records, "execute", spy)
-    sweep({"a": run}, seeds=range(2))
-    assert taken == [True, True]
-    with FileLock(turn, timeout=0):
-        pass
 
 
 # worker processes

@@ -130,6 +130,7 @@ def run(
 ) -> int:
     """Check everything, then run the notebooks and write the report."""
     from tlkit import notebooks, report
+    from tlkit.sweeping import workers
 
     try:
         check_name("profile", profile, PROFILES)
@@ -149,7 +150,7 @@ def run(
     else:
         print(_forecast([path.stem for path in paths], profile), flush=True)
     start, failed = time.monotonic(), False
-    outcomes = notebooks.execute_all(shares, folder, profile, dry_run)
+    outcomes = notebooks.execute_all(shares, folder, profile, dry_run, workers())
     for number, outcome in enumerate(outcomes, start=1):
         status = f"failed at {outcome.error}" if outcome.error else "ok"
         minutes = (time.monotonic() - start) / 60

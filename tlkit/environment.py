@@ -1,8 +1,12 @@
-"""What this machine runs: versions, device, cores."""
+"""What this machine runs: versions, device, cores; and what suits processes that train."""
 
 import os
 import platform
 from importlib.metadata import version
+
+# Else glibc hands freed memory back at every step, and gets it again page by page. Read where a
+# process starts, so set for those that train.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
 def environment() -> dict[str, str | int]:

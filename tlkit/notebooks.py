@@ -16,6 +16,7 @@ from papermill.iorw import load_notebook_node
 from papermill.utils import find_first_tagged_cell_index
 from traitlets.config import Config
 
+from tlkit.environment import KEEP_MEMORY
 from tlkit.names import UnknownName, check_name, unknown
 from tlkit.parameters import check, declared
 from tlkit.paths import ROOT
@@ -75,23 +76,27 @@ def has_sweep(path: Path) -> bool:
 
 
 def execute_all(
-    shares: Mapping[Path, Mapping[str, object]], folder: Path, profile: str, dry_run: bool
+    shares: Mapping[Path, Mapping[str, object]], folder: Path, profile: str, dry_run: bool,
+    workers: int,
 ) -> Iterator[Outcome]:
     """Run notebooks with their parameters, into `folder`; an outcome for each as it ends.
 
-    Two are under way at a time: while one draws, analyses or plots, the other trains. The last
-    waits for the others, because it may read what they have found.
+    Two are under way at a time, each with half of the `workers`. (With two, every kernel trains
+    by itself: no worker has to import PyTorch, and no core waits while a notebook draws.) The
+    last waits for the others, because it may read what they have found, and has all workers.
     """
     todo = [(path, folder / path.name, profile, shares[path], dry_run) for path in shares]
-    with TemporaryDirectory() as place, patch.dict(os.environ, {"TLKIT_TURN": f"{place}/turn"}):
-        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    lanes = max(1, min(2, workers, len(todo) - 1))
+    share = str(workers // lanes)
+    with patch.dict(os.environ, {"TLKIT_JOBS": share, "OMP_NUM_THREADS": share}):
+        with ProcessPoolExecutor(lanes, get_context("spawn")) as pool:
             ended = [pool.submit(execute, *each) for each in todo[:-1]]
             try:
                 yield from (each.result() for each in as_completed(ended))
             except KeyboardInterrupt:
                 pool.shutdown(cancel_futures=True)
                 raise
-        yield from (execute(*each) for each in todo[-1:])
+    yield from (execute(*each) for each in todo[-1:])
 
 
 def execute(
@@ -105,7 +110,8 @@ def execute(
     notebook, given = load_notebook_node(str(path)), {"profile": profile, **parameters}
     # Bars belong on the terminal, where there is one, and never into the notebook.
     watched = os.name == "posix" and os.isatty(2)
-    variables = {"TLKIT_PROGRESS": os.ttyname(2) if watched else "off"}
+    bars = {"TLKIT_PROGRESS": os.ttyname(2) if watched else "off"}
+    variables = KEEP_MEMORY | os.environ | bars
     if dry_run:
         variables["TLKIT_DRY_RUN"] = "1"
         notebook.cells = notebook.cells[: find_first_tagged_cell_index(notebook, "sweep") + 1]

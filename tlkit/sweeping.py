@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from unittest.mock import patch
 
 import pandas as pd
 import torch
-from filelock import FileLock
 from joblib import Parallel, cpu_count, delayed
 
 from tlkit.data import load
+from tlkit.environment import KEEP_MEMORY
 from tlkit.paths import home
 from tlkit.pools import look_again
 from tlkit.progress import progress
@@ -24,10 +23,6 @@ KEPT = [  # for the benchmark and the report
     "arm", "task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed",
     "accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key",
 ]
-
-# Else glibc hands freed memory back at every step, and gets it again page by page. Read where a
-# process starts, so set for those that train.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
 def sweep(arms: Mapping[str, Run], seeds: Iterable[int] = range(5)) -> pd.DataFrame:
@@ -82,18 +77,15 @@ def workers() -> int:
 
 
 def in_parallel(job: Callable, arguments: Sequence[tuple], what: str) -> list:
-    """What `job` returns for each of `arguments`, in their order, from `workers()` processes."""
-    with _turn(), patch.dict(os.environ, KEEP_MEMORY | os.environ):
+    """What `job` returns for each of `arguments`, in their order, from `workers()` processes.
+
+    `what` names the jobs beside the progress bar. One worker is this very process.
+    """
+    with patch.dict(os.environ, KEEP_MEMORY | os.environ):
         done = Parallel(min(len(arguments), workers()), batch_size=1, return_as="generator")(
             delayed(job)(*each) for each in arguments
         )
         return list(progress(done, what, len(arguments)))
-
-
-def _turn() -> AbstractContextManager:
-    """Of the notebooks that `tlkit run` has under way, only one keeps all workers busy."""
-    lock = os.environ.get("TLKIT_TURN")
-    return FileLock(lock) if lock else nullcontext()
 
 
 def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run, Record | None]:
