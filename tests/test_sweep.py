@@ -333,6 +333,15 @@ def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
 # worker processes
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_jobs_in_parallel_answer_in_their_order_and_raise(jobs, monkeypatch):
+    monkeypatch.setenv("TLKIT_JOBS", jobs)
+    given = [(number, 4) for number in range(9)]
+    assert sweeping.in_parallel(divmod, given, "divisions") == [divmod(*each) for each in given]
+    with pytest.raises(ZeroDivisionError):
+        sweeping.in_parallel(divmod, [(1, 1), (1, 0)], "divisions")
+
+
 def test_two_workers_give_bit_for_bit_what_one_gives(
     run, tmp_path, monkeypatch, trained, workers
 ):

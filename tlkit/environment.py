@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import version
 
 # Else glibc hands freed memory back at every step, and gets it again page by page. Read where a
@@ -9,6 +10,7 @@ from importlib.metadata import version
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
+@cache  # every record wants it
 def environment() -> dict[str, str | int]:
     """Versions and device, for records and reports; no result is keyed by them."""
     import torch
