@@ -171,7 +171,7 @@ def _forecast(names: Sequence[str], profile: str) -> str:
     step = step_seconds()
     minutes = lab_minutes(step)
     total = sum(minutes.get(name, 0) for name in names)
-    return (f"About {total:.0f} min with the profile's own seeds and nothing stored yet "
+    return (f"About {max(1, total):.0f} min with the profile's own seeds and nothing stored yet "
             f"(a training step takes {1000 * step:.0f} ms here)")
 
 

@@ -17,7 +17,7 @@ from tlkit.public import SETS
 from tlkit.sweeping import workers
 
 HUB = ("huggingface.co", 443)  # where timm's pretrained weights are
-NEEDED = {"memory": 6, "disk": 2}  # GB free, for the lab profile
+NEEDED = {"memory": 4, "disk": 2}  # GB free, for the lab profile
 GB = 1e9
 
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import nbformat
 import papermill
+from joblib import cpu_count
 from papermill.iorw import load_notebook_node
 from papermill.utils import find_first_tagged_cell_index
 from traitlets.config import Config
@@ -87,8 +88,8 @@ def execute_all(
     """
     todo = [(path, folder / path.name, profile, shares[path], dry_run) for path in shares]
     lanes = max(1, min(2, workers, len(todo) - 1))
-    share = str(workers // lanes)
-    with patch.dict(os.environ, {"TLKIT_JOBS": share, "OMP_NUM_THREADS": share}):
+    threads = {"OMP_NUM_THREADS": str(cpu_count() // lanes)}
+    with patch.dict(os.environ, threads | os.environ | {"TLKIT_JOBS": str(workers // lanes)}):
         with ProcessPoolExecutor(lanes, get_context("spawn")) as pool:
             ended = [pool.submit(execute, *each) for each in todo[:-1]]
             try:
@@ -129,6 +130,7 @@ def execute(
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
+                extra_arguments=["--log-level=CRITICAL"],  # it logs as an error how it ends
                 config=Config({"KernelManager": files if os.name == "posix" else {}}),
             )
         except Exception as problem:  # a time-out and a dead kernel are no PapermillExecutionError
