@@ -250,6 +250,15 @@ def test_two_notebooks_share_the_workers_and_the_last_has_all(folder, tmp_path):
     assert [outputs(report / f"{name}.ipynb") for name in names] == ["3\n", "3\n", "7\n"]
 
 
+def test_after_ctrl_c_no_further_notebook_is_begun(folder, tmp_path):
+    place(folder, "10_stop", f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)")
+    for name in ("20_two", "30_three", "40_four", "90_last"):
+        place(folder, name, "import time; time.sleep(3)")
+    assert cli.main(["run", "--profile", "smoke", "--jobs", "2"]) == 130
+    begun = (tmp_path / "home" / "report" / "smoke").glob("*.ipynb")
+    assert {path.name.lstrip(".") for path in begun} <= {"10_stop.ipynb", "20_two.ipynb"}
+
+
 def test_the_time_is_forecast_from_timed_steps(folder, capsys, monkeypatch):
     monkeypatch.setattr("tlkit.forecast.step_seconds", lambda: 0.05)
     minutes = {"10_grid": 3, "other": 9}

@@ -3,8 +3,9 @@
 import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,12 +92,12 @@ def execute_all(
     threads = {"OMP_NUM_THREADS": str(cpu_count() // lanes)}
     with patch.dict(os.environ, threads | os.environ | {"TLKIT_JOBS": str(workers // lanes)}):
         with ProcessPoolExecutor(lanes, get_context("spawn")) as pool:
-            ended = [pool.submit(execute, *each) for each in todo[:-1]]
-            try:
-                yield from (each.result() for each in as_completed(ended))
-            except KeyboardInterrupt:
-                pool.shutdown(cancel_futures=True)
-                raise
+            waiting = iter(todo[:-1])  # handed over one by one: what a pool has, Ctrl-C cannot stop
+            running = {pool.submit(execute, *each) for each in islice(waiting, lanes)}
+            while running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(execute, *each) for each in islice(waiting, len(ended))}
+                yield from (each.result() for each in ended)
     yield from (execute(*each) for each in todo[-1:])
 
 
