@@ -11,7 +11,7 @@ from tlkit.models import build
 from tlkit.paths import SHIPPED
 from tlkit.sweeping import workers
 
-REFERENCE = SHIPPED / "reference" / "times.json"  # a quiet run of all notebooks, on two cores
+REFERENCE = SHIPPED / "reference" / "times.json"  # of a run of all notebooks on two cores
 
 
 def step_seconds(steps: int = 12) -> float:

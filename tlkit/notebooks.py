@@ -89,7 +89,7 @@ def execute_all(
     """
     todo = [(path, folder / path.name, profile, shares[path], dry_run) for path in shares]
     lanes = max(1, min(2, workers, len(todo) - 1))
-    threads = {"OMP_NUM_THREADS": str(cpu_count() // lanes)}
+    threads = {"OMP_NUM_THREADS": str(max(1, cpu_count() // lanes))}
     with patch.dict(os.environ, threads | os.environ | {"TLKIT_JOBS": str(workers // lanes)}):
         with ProcessPoolExecutor(lanes, get_context("spawn")) as pool:
             waiting = iter(todo[:-1])  # handed over one by one: what a pool has, Ctrl-C cannot stop

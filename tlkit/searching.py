@@ -18,7 +18,6 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tlkit.paths import home
-from tlkit.pools import look_again
 from tlkit.progress import progress
 from tlkit.records import complete, key
 from tlkit.runs import Run
@@ -49,15 +48,13 @@ def search(
         tried = dry_run({arm: replace(run, **first) for arm, run in arms.items()})
         return tried[["arm", "val_accuracy"]].assign(trial=1, **first)
     wanted = at_most(trials, space, sampler)
-    jobs = [(arm, run, space, sampler, wanted, (seed,), str(home())) for arm, run in arms.items()]
+    jobs = [(arm, run, space, sampler, wanted, (seed,)) for arm, run in arms.items()]
     return pd.concat(in_parallel(_search, jobs, "searches"), ignore_index=True)
 
 
 def _search(
-    arm: str, base: Run, space: Space, sampler: str, trials: int, seed: tuple[int], place: str
+    arm: str, base: Run, space: Space, sampler: str, trials: int, seed: tuple[int]
 ) -> pd.DataFrame:
-    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting,
-    look_again()  # and than the images
     first = {field: values[0] for field, values in space.items()}
     about = [key(replace(base, **first)), space, sampler, STARTUP, seed]
     name = sha256(json.dumps(about, default=asdict).encode()).hexdigest()[:20]

@@ -63,7 +63,7 @@ def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     for wait in (False, True):  # what another process is training is left for last
         missing = [run for run in wanted if records[run] is None]
         if missing:
-            jobs = [(run, keep_weights, wait, str(home())) for run in missing]
+            jobs = [(run, keep_weights, wait) for run in missing]
             records |= dict(in_parallel(_complete, jobs, "training runs"))
     return records
 
@@ -79,18 +79,23 @@ def workers() -> int:
 def in_parallel(job: Callable, arguments: Sequence[tuple], what: str) -> list:
     """What `job` returns for each of `arguments`, in their order, from `workers()` processes.
 
-    `what` names the jobs beside the progress bar. One worker is this very process.
+    `what` names the jobs beside the progress bar. One worker is this very process. Raises what a
+    job raises.
     """
     with patch.dict(os.environ, KEEP_MEMORY | os.environ):
         done = Parallel(min(len(arguments), workers()), batch_size=1, return_as="generator")(
-            delayed(job)(*each) for each in arguments
+            delayed(_do)(str(home()), job, each) for each in arguments
         )
         return list(progress(done, what, len(arguments)))
 
 
-def _complete(run: Run, keep_weights: bool, wait: bool, place: str) -> tuple[Run, Record | None]:
+def _do(place: str, job: Callable, arguments: tuple) -> object:
     os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting,
     look_again()  # and than the images
+    return job(*arguments)
+
+
+def _complete(run: Run, keep_weights: bool, wait: bool) -> tuple[Run, Record | None]:
     return run, complete(run, keep_weights, wait)
 
 
