@@ -5,9 +5,12 @@ import platform
 from functools import cache
 from importlib.metadata import version
 
-# Else glibc hands freed memory back at every step, and gets it again page by page. Read where a
-# process starts, so set for those that train.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+# Else glibc hands freed memory back at every step, and gets it again page by page of 4 KiB. Read
+# where a process starts, so set for those that train.
+KEEP_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 
 
 @cache  # every record wants it
