@@ -77,9 +77,10 @@ def is_cached(run, task):
     return train.cached is not None
 
 
-def plain(split, model, kind=Feed):
+def plain(split, model, kind=Feed, **options):
     """A feed of images, normalised like those that the weights were trained on."""
-    return kind(split, model, BASE, None, [model.pretrained_cfg[name] for name in ("mean", "std")])
+    statistics = [model.pretrained_cfg[name] for name in ("mean", "std")]
+    return kind(split, model, None, statistics, **options)
 
 
 def fit_all(model, train, val, run):
@@ -273,9 +274,8 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
 def test_predictions_do_not_depend_on_how_many_are_made_at_once(at_once, task, weights):
     model = models.build("xception_small", 3)
     models.transfer(model, weights("xception_small"), 14)
-    feed = plain(task.test, model)
-    logits = predict(model, feed, at_once)
-    torch.testing.assert_close(logits, predict(model, feed, 7), rtol=1e-4, atol=1e-5)
+    some, others = (predict(model, plain(task.test, model, at_once=n)) for n in (at_once, 7))
+    torch.testing.assert_close(some, others, rtol=1e-4, atol=1e-5)
 
 
 def test_accuracy_is_the_share_of_right_rows():

@@ -12,6 +12,7 @@ from tlkit.augmentation import augment, normalise
 from tlkit.data import Split, Task
 from tlkit.runs import Run
 
+AT_ONCE = 128  # images to predict; with fewer, a CPU takes longer for each
 CACHE_SHARE = 1 / 8  # of the memory that one process may fill with activations
 
 
@@ -19,18 +20,19 @@ class Feed:
     """The inputs of one split; call it with the rows wanted.
 
     With a `frozen` prefix its activations are computed on the first call, once for the whole
-    split: the test images stay untouched, and their time uncounted, until the end.
+    split: the test images stay untouched, and their time uncounted, until the end. They come in
+    batches of `at_once`, as without a prefix: convolutions round differently for others.
     """
 
     def __init__(
-        self, split: Split, model: nn.Module, run: Run, frozen: nn.Module | None,
-        statistics: tuple[Sequence[float], Sequence[float]],
+        self, split: Split, model: nn.Module, frozen: nn.Module | None,
+        statistics: tuple[Sequence[float], Sequence[float]], at_once: int = AT_ONCE,
     ) -> None:
         self.device = next(model.parameters()).device
         self.labels, self.classes = split.labels.to(self.device), model.num_classes
         self.split = split
         self.mean, self.std = (torch.tensor(each, device=self.device) for each in statistics)
-        self.frozen, self.batch_size = frozen, run.batch_size
+        self.frozen, self.at_once = frozen, at_once
         self.cached: list[torch.Tensor] | None = None
 
     def __len__(self) -> int:
@@ -60,8 +62,7 @@ class Feed:
 
     @torch.no_grad()
     def _compute(self) -> list[torch.Tensor]:
-        """In batches of the training size: convolutions round differently for others."""
-        batches = torch.arange(len(self)).split(self.batch_size)
+        batches = torch.arange(len(self)).split(self.at_once)
         parts = [self.frozen(self.images(rows)) for rows in batches]
         return [torch.cat(activations) for activations in zip(*parts)]
 
@@ -76,13 +77,18 @@ def feed(model: nn.Module, task: Task, run: Run) -> tuple[nn.Module, Feed, Feed,
     statistics = _statistics(model, task.train, run.normalisation)
     network, frozen = model, None
     if not _changes_images(run):
-        image = Feed(task.train, model, run, None, statistics).images(
+        image = Feed(task.train, model, None, statistics).images(
             torch.arange(min(3, len(task.train)))
         )
         parts = prefix.split(model, image)
         if parts and sum(map(len, splits)) * _bytes(parts[0], image[:1]) <= _room(image.device):
             frozen, network = parts
-    return network, *(Feed(split, model, run, frozen, statistics) for split in splits)
+    return (
+        network,
+        Feed(task.train, model, frozen, statistics, at_once=run.batch_size),
+        Feed(task.val, model, frozen, statistics),
+        Feed(task.test, model, frozen, statistics),
+    )
 
 
 def _changes_images(run: Run) -> bool:

@@ -25,7 +25,6 @@ from tlkit.progress import progress
 from tlkit.runs import Run
 
 FISHER_IMAGES = 512  # of the target, at most
-AT_ONCE = 128  # images to predict; with fewer, a CPU takes longer for each
 FUSED = ("sgd", "adam", "adamw")  # PyTorch updates all their tensors in one call
 
 
@@ -142,10 +141,10 @@ def _schedule(optimizer: torch.optim.Optimizer, run: Run, steps: int) -> Schedul
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, inputs: Feed, at_once: int = AT_ONCE) -> torch.Tensor:
+def predict(network: nn.Module, inputs: Feed) -> torch.Tensor:
     """Logits [n, classes] of every row, in eval mode."""
     network.eval()
-    rows = torch.arange(len(inputs)).split(at_once)
+    rows = torch.arange(len(inputs)).split(inputs.at_once)
     return torch.cat([network(*inputs(chosen)) for chosen in rows])
 
 

@@ -47,7 +47,7 @@ def random_feed(model: torch.nn.Module, n: int) -> Feed:
     generator = np.random.default_rng(0)
     pool = generator.integers(256, size=(n, 3, RUN.size, RUN.size), dtype=np.uint8)
     labels = torch.from_numpy(generator.integers(8, size=n))
-    return Feed(Split(pool, np.arange(n), labels), model, RUN, None, ((0.5,) * 3,) * 2)
+    return Feed(Split(pool, np.arange(n), labels), model, None, ((0.5,) * 3,) * 2)
 
 
 def loop_rate(model: torch.nn.Module, train: Feed, val: Feed) -> float:
