@@ -1,6 +1,7 @@
 """The command line runs notebooks, survives their failures and reports them."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -250,7 +251,15 @@ def test_two_notebooks_share_the_workers_and_the_last_has_all(folder, tmp_path):
     assert [outputs(report / f"{name}.ipynb") for name in names] == ["3\n", "3\n", "7\n"]
 
 
-def test_after_ctrl_c_no_further_notebook_is_begun(folder, tmp_path):
+@pytest.fixture
+def interruptible():
+    """A process that a shell has put into the background ignores Ctrl-C otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_after_ctrl_c_no_further_notebook_is_begun(folder, tmp_path, interruptible):
     place(folder, "10_stop", f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)")
     for name in ("20_two", "30_three", "40_four", "90_last"):
         place(folder, name, "import time; time.sleep(3)")
