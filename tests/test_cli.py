@@ -29,7 +29,8 @@ import tlkit as tl
 from tlkit.results import keep
 profile = tl.start(profile, "10_grid")
 keep("runs", pd.DataFrame({"arm": ["a, <b>"] * 2, "task": "drawn_kin", "accuracy": [0.5, 0.75],
-                           "key": ["k1", "k2"]}))"""
+                           "key": ["k1", "k2"]}))
+tl.plots.table(pd.DataFrame({"claim": ["C9"], 'a < "b"': [1]}), "All", kind="ledger")"""
 
 
 def place(folder, name, *sources, declared=PROFILE, sweep=None):
@@ -144,7 +145,7 @@ def test_links_of_a_notebook_lead_somewhere_from_its_page_too(reported):
     assert (reported[1] / leads["c"]).resolve() == ROOT / "README.md"
 
 
-def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, capsys):
+def test_pages_name_commands_and_records_and_every_cell_its_column(folder, tmp_path, capsys):
     place(folder, "10_grid", SWEEP, declared=PROFILE + "\nseeds = 0")
     place(folder, "90_none", "a = 1")  # nothing trained
     assert cli.main(["run", "--profile", "smoke", "--seeds", "3"]) == 0
@@ -158,6 +159,12 @@ def test_every_page_ends_with_its_command_and_its_records(folder, tmp_path, caps
     assert cells == ["a, <b>", "drawn_kin", "2", "62.5", "k1 k2"]
     link = (report / row.find("a")["href"]).resolve()
     assert link == (tmp_path / "home" / "records" / "k1" / "record.json").resolve()
+    for file in ("10_grid.html", "index.html"):
+        page = BeautifulSoup((report / file).read_text(), "html.parser")
+        (ledger,) = page.select("table.ledger")
+        columns = [heading.get_text() for heading in ledger.select("th")]
+        told = [cell["data-label"] for cell in ledger.select("td")]
+        assert told == columns == ["claim", 'a < "b"']
 
 
 def test_the_report_can_be_written_anew_and_an_empty_one_is_refused(folder, tmp_path, capsys):

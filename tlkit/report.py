@@ -1,5 +1,6 @@
 """A static HTML report of executed notebooks: opens from disk, without a network or scripts."""
 
+import html
 import json
 import os
 import re
@@ -67,10 +68,14 @@ def _write_page(path: Path, names: set[str]) -> Page:
     )
     notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
     _relink(notebook, path.parent, names)
+    _label(notebook)
     exporter = HTMLExporter(extra_loaders=[TEMPLATES], template_file="page.html.j2")
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    tables = [_marked(notebook, kind) for kind in ("verdicts", "ledger")]
+    tables = [
+        [Markup(shown.data["text/html"]) for shown in _marked(notebook, kind)]
+        for kind in ("verdicts", "ledger")
+    ]
     return Page(path.stem, question, command, date, about.error, *tables)
 
 
@@ -92,17 +97,31 @@ def _relink(notebook: nbformat.NotebookNode, folder: Path, names: set[str]) -> N
             cell.source = re.sub(r"\]\((\.\./|(?=\d\d_\w+\.ipynb\)))([^)]+)\)", led, cell.source)
 
 
+def _label(notebook: nbformat.NotebookNode) -> None:
+    """Give cells of the long tables their column's heading, for screens too narrow for columns.
+
+    In place.
+    """
+    for output in _marked(notebook, "verdicts") + _marked(notebook, "ledger"):
+        page = output.data["text/html"]
+        found = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)
+        headings = [html.escape(html.unescape(heading)) for heading in found]
+        output.data["text/html"] = re.sub(
+            r'<td (?=[^>]*\bcol(\d+)")',
+            lambda cell: f'<td data-label="{headings[int(cell[1])]}" ', page,
+        )
+
+
 def _heading(notebook: nbformat.NotebookNode) -> str | None:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     found = re.search(r"^# (.+)$", text, re.MULTILINE)
     return found and found[1].strip()
 
 
-def _marked(notebook: nbformat.NotebookNode, kind: str) -> list[Markup]:
-    """The tables that were displayed with `metadata={"tlkit": kind}`."""
+def _marked(notebook: nbformat.NotebookNode, kind: str) -> list[nbformat.NotebookNode]:
+    """The outputs that were displayed with `metadata={"tlkit": kind}`."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    marked = [shown for shown in outputs if shown.get("metadata", {}).get("tlkit") == kind]
-    return [Markup(shown.data["text/html"]) for shown in marked]
+    return [shown for shown in outputs if shown.get("metadata", {}).get("tlkit") == kind]
 
 
 def _command(name: str, about: dict, given: dict) -> str:
