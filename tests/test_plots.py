@@ -76,6 +76,13 @@ def test_a_table_has_its_caption_and_verdicts_are_marked_for_the_report(shown):
     assert metadata == {"tlkit": "verdicts"}
 
 
+def test_a_table_is_the_same_in_every_run_and_like_no_other_on_its_page(shown):
+    for caption in ("What x is", "What x is", "What x was"):
+        plots.table(pd.DataFrame({"x": [1234.56]}), caption)
+    first, again, other = (page.split("<table ")[1].split()[0] for page, _ in shown)
+    assert shown[0] == shown[1] and first == again != other
+
+
 def test_a_contact_sheet_shows_classes_with_fewer_images_than_columns(shown):
     images = np.zeros((3, 3, 32, 32), np.uint8)
     split = Split(images, np.arange(3), torch.tensor([0, 1, 1]))
