@@ -1,6 +1,5 @@
 """A static HTML report of executed notebooks: opens from disk, without a network or scripts."""
 
-import html
 import json
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from nbconvert import HTMLExporter
@@ -103,13 +103,12 @@ def _label(notebook: nbformat.NotebookNode) -> None:
     In place.
     """
     for output in _marked(notebook, "verdicts") + _marked(notebook, "ledger"):
-        page = output.data["text/html"]
-        found = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)
-        headings = [html.escape(html.unescape(heading)) for heading in found]
-        output.data["text/html"] = re.sub(
-            r'<td (?=[^>]*\bcol(\d+)")',
-            lambda cell: f'<td data-label="{headings[int(cell[1])]}" ', page,
-        )
+        page = BeautifulSoup(output.data["text/html"], "html.parser")
+        headings = [heading.get_text() for heading in page.select("thead th")]
+        for row in page.select("tbody tr"):
+            for cell, heading in zip(row.find_all("td"), headings):
+                cell["data-label"] = heading
+        output.data["text/html"] = str(page)
 
 
 def _heading(notebook: nbformat.NotebookNode) -> str | None:
