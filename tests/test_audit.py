@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tlkit import checks, published
-from tlkit.auditing import STUDIES, audit
-from tlkit.audits import paddleclas2020
-from tlkit.findings import KINDS, Finding
-from tlkit.names import UnknownName
-from tlkit.paths import SHIPPED
+from tlkit.studies import checks, published
+from tlkit.studies.audit import STUDIES, audit
+from tlkit.studies import paddleclas2020
+from tlkit.studies.findings import KINDS, Finding
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import SHIPPED
 
 RULES = ((ROUND_HALF_UP, ROUND_HALF_EVEN, ROUND_HALF_DOWN), (ROUND_DOWN,))
 

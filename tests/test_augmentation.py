@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.data.mixup import mixup_target
 
-from tlkit.augmentation import augment, mixup, normalise
+from tlkit.training.augmentation import augment, mixup, normalise
 
 KINDS = ["crop", "colour"]
 

@@ -14,10 +14,10 @@ import pytest
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-from tlkit import judging, stats
-from tlkit.metrics import contributions
-from tlkit.published import Comparison
-from tlkit.stats import CLAIMS, FAMILY_LEVEL, LEVEL, Difference, difference, power
+from tlkit.judging import intervals, verdicts
+from tlkit.judging.metrics import contributions
+from tlkit.judging.ledger import Comparison
+from tlkit.judging.intervals import CLAIMS, FAMILY_LEVEL, LEVEL, Difference, difference, power
 
 JUST = 1e-9
 CLASSES = ["ant", "bee", "cat"]

@@ -10,9 +10,10 @@ import nbformat.v4 as v4
 import pytest
 from bs4 import BeautifulSoup
 
-from tlkit import cli, notebooks
-from tlkit.auditing import audit
-from tlkit.paths import ROOT
+from tlkit import cli
+from tlkit.runner import notebooks
+from tlkit.studies.audit import audit
+from tlkit.ground.paths import ROOT
 
 PROFILE = 'profile = "lab"'
 LINKS = "[a](10_good.ipynb), [b](77_not_run.ipynb) and [c](../README.md)"

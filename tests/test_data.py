@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tlkit import data, drawing, pools
-from tlkit.folders import BadImageFolder
-from tlkit.names import UnknownName
-from tlkit.paths import home
-from tlkit.pools import pool
-from tlkit.runs import Run
+from tlkit import drawing
+from tlkit.images import pools, tasks
+from tlkit.images.folders import BadImageFolder
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import home
+from tlkit.images.pools import pool
+from tlkit.recipe import Run
 
 CLASSES = ("ant", "bee", "cat")
 EACH = 12  # images per class: 3 for the test, 9 to train and choose on
@@ -70,7 +71,7 @@ def refuse(*_, **__):
 
 
 def load(task: str, size: int, train_per_class: int | None, val_per_class: int, seed: int):
-    return data.load(Run(
+    return tasks.load(Run(
         task=task, size=size, train_per_class=train_per_class, val_per_class=val_per_class,
         seed=seed,
     ))
@@ -197,7 +198,7 @@ def test_fewer_than_two_classes_are_refused(folder, kept):
 
 def half_of(task: str, half: str, val_per_class: int = 1, seed: int = 0, **changes):
     """All that a half has to train and validate on, unless `changes` say otherwise."""
-    return data.load(Run(**{
+    return tasks.load(Run(**{
         "task": task, "size": 32, "train_per_class": None, "val_per_class": val_per_class,
         "seed": seed, "half": half, **changes,
     }))
@@ -262,7 +263,7 @@ def test_halves_are_drawn_not_cut(tmp_path):
 
 def test_both_halves_are_what_there_is_without_halves(folder):
     run = Run(task=folder, size=32, train_per_class=4, val_per_class=2, seed=3)
-    plain, both = data.load(run), data.load(Run(**(vars(run) | {"half": "both"})))
+    plain, both = tasks.load(run), tasks.load(Run(**(vars(run) | {"half": "both"})))
     for name in ("train", "val", "test"):
         one, two = getattr(plain, name), getattr(both, name)
         assert np.array_equal(one.places, two.places) and torch.equal(one.labels, two.labels)

@@ -6,9 +6,10 @@ import shutil
 import pytest
 import timm
 
-from tlkit import cli, doctor, forecast
-from tlkit.notebooks import available
-from tlkit.xception import WEIGHTS
+from tlkit import cli
+from tlkit.runner import doctor, forecast
+from tlkit.runner.notebooks import available
+from tlkit.networks.small_xception import WEIGHTS
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from tlkit import records
-from tlkit.ensembles import ensemble, outcome
-from tlkit.judging import compare, measure
-from tlkit.names import UnknownName
-from tlkit.runs import Run
-from tlkit.training import Trained
+from tlkit.experiments import records
+from tlkit.judging.ensembles import ensemble, outcome
+from tlkit.judging.verdicts import compare, measure
+from tlkit.ground.names import UnknownName
+from tlkit.recipe import Run
+from tlkit.training.loop import Trained
 
 IMAGES = 300
 

@@ -10,12 +10,14 @@ from safetensors.torch import save_file
 from test_training import BASE, ROWS, tiny_task
 from torch import nn
 
-from tlkit import fisher, models, training
-from tlkit.data import Split
-from tlkit.fisher import AsCoded, diagonal, weigh
-from tlkit.names import UnknownName
-from tlkit.penalties import l2_sp
-from tlkit.training import execute
+from tlkit.networks import modules
+from tlkit.training import fisher, loop
+from tlkit.images.tasks import Split
+from tlkit.training.fisher import diagonal, weigh
+from tlkit.training.fisher_as_coded import AsCoded
+from tlkit.ground.names import UnknownName
+from tlkit.recipe import l2_sp
+from tlkit.training.loop import execute
 
 
 def generator(seed=0):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from tlkit.folders import BadImageFolder, decode, scan
+from tlkit.images.folders import BadImageFolder, decode, scan
 
 REAL = Path(__file__).parents[2] / "shared/real/natural_images_30px"
 

@@ -7,11 +7,11 @@ import torch
 from test_training import BASE, tiny_task
 from timm.optim import create_optimizer_v2
 
-from tlkit import models
-from tlkit.groups import parameter_groups
-from tlkit.names import UnknownName
-from tlkit.penalties import l2
-from tlkit.training import execute
+from tlkit.networks import modules
+from tlkit.training.groups import parameter_groups
+from tlkit.ground.names import UnknownName
+from tlkit.recipe import l2
+from tlkit.training.loop import execute
 
 
 def of_each(groups, field):
@@ -24,7 +24,7 @@ def of_each(groups, field):
 def test_decay_is_timms_and_no_parameter_is_in_two_groups(model, frozen, lr_scales):
     run = replace(BASE, model=model, lr_scales=lr_scales, weight_decay=0.03)
     model = models.build(model, 3)
-    models.freeze(model, frozen)
+    freeze(model, modules(model).first(frozen))
     groups = parameter_groups(model, run)
     timms = create_optimizer_v2(model, opt="sgd", lr=1, weight_decay=0.03).param_groups
     assert of_each(groups, "weight_decay") == of_each(timms, "weight_decay")
@@ -43,7 +43,7 @@ def test_a_scale_reaches_from_the_module_before_to_its_own(lr_scales):
     ends = [until if isinstance(until, int) else modules.index(until) + 1
             for until, _ in lr_scales]
     ends = [min(end, 5) for end in ends]  # "all" is the fifth: the head is none of them
-    states = [set(names) for names in models.module_states(model).values()]
+    states = [set(names) for names in modules(model).states.values()]
     for name, parameter in model.named_parameters():
         number = next((i for i, names in enumerate(states) if name in names), 5)
         expected = [scale for end, (_, scale) in zip(ends, lr_scales) if number < end]
@@ -68,7 +68,7 @@ def test_modules_of_scale_0_do_not_move_and_others_do(optimizer):
                   lr_scales=((1, 1.0), ("layer2", 0.0), ("layer3", 0.5)))
     after = execute(run, tiny_task(), start).weights
     model = models.build(BASE.model, 3)
-    numbers = models.module_numbers(model)
+    numbers = modules(model).numbers()
     for name, _ in model.named_parameters():
         assert torch.equal(after[name], start[name]) == (numbers[name] in (1, 2)), name
 

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from tlkit import Kept, Run, execute, load
-from tlkit.heads import keep
-from tlkit.models import build, freeze, module_states, read_weights, transfer, with_source_head
-from tlkit.names import UnknownName
+from tlkit.networks.heads import keep
+from tlkit.networks.models import build, read_weights, with_source_head
+from tlkit.networks.modules import module_states
+from tlkit.networks.transfer import freeze, transfer
+from tlkit.ground.names import UnknownName
 
 WEIGHTS = read_weights("pretrained", "xception_small")
 IMAGES = torch.randn(5, 3, 48, 48, generator=torch.Generator().manual_seed(3))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from tlkit.metrics import contributions
-from tlkit.names import UnknownName
+from tlkit.judging.metrics import contributions
+from tlkit.ground.names import UnknownName
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 METRICS = ["accuracy", "balanced accuracy", *(f"F1 of {name}" for name in CLASSES)]

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from tlkit import models
-from tlkit.names import UnknownName
-from tlkit.xception import WEIGHTS
+from tlkit.networks import modules
+from tlkit.ground.names import UnknownName
+from tlkit.networks.small_xception import WEIGHTS
 
 SIZES = {  # architecture: pixels
     "xception_small": 32, "test_resnet": 32, "test_efficientnet": 32, "test_convnext": 32,
@@ -46,7 +46,7 @@ def snapshot(model):
 
 def split_names(model, count):
     """The state names of the first `count` modules, and all others."""
-    states = list(models.module_states(model).values())
+    states = list(modules(model).states.values())
     first = {name for names in states[:count] for name in names}
     return first, set(model.state_dict()) - first
 
@@ -72,7 +72,7 @@ def train_steps(model, size, steps=3):
 @pytest.mark.parametrize("name", SIZES)
 def test_modules_partition_all_state_but_the_head(name, built):
     model = built(name)
-    states = [tensor for names in models.module_states(model).values() for tensor in names]
+    states = [tensor for names in modules(model).states.values() for tensor in names]
     head = {
         f"{path}.{tensor}" for path in ("fc", "classifier", "head", "head.fc")
         if isinstance(layer := dict(model.named_modules()).get(path), nn.Linear)
@@ -88,7 +88,7 @@ def test_modules_act_in_their_order(name, built):
     """Oracle: the order in which the layers are really called in a forward pass."""
     model = copy.deepcopy(built(name))
     number = {
-        tensor: i for i, names in enumerate(models.module_states(model).values())
+        tensor: i for i, names in enumerate(modules(model).states.values())
         for tensor in names
     }
     called = []
@@ -106,8 +106,8 @@ def test_modules_act_in_their_order(name, built):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_module_is_named_by_a_path_to_its_own_tensors_only(name, built):
-    for path, names in models.module_states(built(name)).items():
-        body = sum(models.module_states(built(name)).values(), [])  # all but the classifier
+    for path, names in modules(built(name)).states.items():
+        body = sum(modules(built(name)).states.values(), [])  # all but the classifier
         under = {tensor for tensor in body if f"{tensor}.".startswith(f"{path}.")}
         assert under and under <= set(names)
 
@@ -115,8 +115,8 @@ def test_a_module_is_named_by_a_path_to_its_own_tensors_only(name, built):
 @pytest.mark.parametrize("name", SIZES)
 def test_every_state_tensor_has_the_number_of_its_module_and_the_head_the_last(name, built):
     model = built(name)
-    numbers = models.module_numbers(model)
-    states = models.module_states(model).values()
+    numbers = modules(model).numbers()
+    states = modules(model).states.values()
     assert numbers.keys() == model.state_dict().keys()
     assert all(numbers[n] == i for i, names in enumerate(states) for n in names)
     rest = set(numbers).difference(*states)
@@ -126,7 +126,7 @@ def test_every_state_tensor_has_the_number_of_its_module_and_the_head_the_last(n
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_modules_do_not_depend_on_the_number_of_classes(name, built):
     with_head, without = built(name), timm.create_model(name, num_classes=0)
-    assert models.module_states(with_head) == models.module_states(without)
+    assert modules(with_head).states == modules(without).states
 
 
 def test_small_xception_has_14_modules_and_36_convolutions(built):
@@ -135,7 +135,7 @@ def test_small_xception_has_14_modules_and_36_convolutions(built):
     spatial = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     assert len(spatial) == 36
     names = ["conv1", *(f"block{i}" for i in range(1, 13)), "conv3"]
-    assert list(models.module_states(model)) == names
+    assert list(modules(model).states) == names
 
 
 @pytest.mark.parametrize("size", [32, 48, 65])
@@ -177,14 +177,14 @@ def test_the_shipped_weights_load_through_timm():
      ("conv1", 1), ("block3", 4), ("block11", 12), ("conv3", 14)],
 )
 def test_modules_are_counted_by_number_name_or_flow(until, count, built):
-    assert models.count_modules(built("xception_small"), until) == count
+    assert modules(built("xception_small")).count(until) == count
 
 
 def test_flows_end_where_chollet_ends_them(built):
     """The middle flow is the eight blocks of one width without a stride or a projection."""
     model = built("xception_small")
-    names = list(models.module_states(model))
-    entry, middle = (models.count_modules(model, flow) for flow in ("entry", "middle"))
+    names = list(modules(model).states)
+    entry, middle = (modules(model).count(flow) for flow in ("entry", "middle"))
     blocks = [model.get_submodule(name) for name in names[entry:middle]]
     assert len(blocks) == 8 and all(block.skip is None for block in blocks)
     assert model.get_submodule(names[entry - 1]).skip is not None
@@ -193,21 +193,21 @@ def test_flows_end_where_chollet_ends_them(built):
 
 def test_only_an_xception_has_flows(built):
     with pytest.raises(UnknownName):
-        models.count_modules(built("test_resnet"), "entry")
-    assert models.count_modules(built("test_resnet"), "layer1") == 2
+        modules(built("test_resnet")).count("entry")
+    assert modules(built("test_resnet")).count("layer1") == 2
 
 
 @pytest.mark.parametrize("until", [-1, 15])
 def test_a_number_out_of_range_is_refused(until, built):
     with pytest.raises(ValueError, match="0 to 14"):
-        models.count_modules(built("xception_small"), until)
+        modules(built("xception_small")).count(until)
 
 
 def test_unknown_names_are_refused_and_near_ones_named(built):
     with pytest.raises(UnknownName, match="xception_small"):
         models.build("xception_smal", 3)
     with pytest.raises(UnknownName, match="block5"):
-        models.count_modules(built("xception_small"), "blok5")
+        modules(built("xception_small")).count("blok5")
 
 
 def test_a_timm_tag_is_part_of_a_model_name():
@@ -231,9 +231,9 @@ def test_transfer_copies_the_first_modules_and_nothing_else(name, share, built):
     source = {n: torch.randn(t.shape).to(t.dtype) for n, t in built(name).state_dict().items()}
     model = copy.deepcopy(built(name))
     before = snapshot(model)
-    count = int(share * len(models.module_states(model)))
+    count = int(share * len(modules(model).states))
     first, rest = split_names(model, count)
-    models.transfer(model, source, count)
+    transfer(model, source, modules(model).first(count))
     after = model.state_dict()
     assert all(torch.equal(after[n], source[n]) for n in first)
     assert all(torch.equal(after[n], before[n]) for n in rest)
@@ -242,7 +242,7 @@ def test_transfer_copies_the_first_modules_and_nothing_else(name, share, built):
 def test_transfer_copies_rather_than_shares(built):
     model, source = copy.deepcopy(built("test_resnet")), snapshot(built("test_resnet"))
     kept = {name: tensor.clone() for name, tensor in source.items()}
-    models.transfer(model, source, 5)
+    transfer(model, source, modules(model).first(5))
     train_steps(model, 32)
     assert not moved(kept, source)
 
@@ -251,14 +251,14 @@ def test_transfer_takes_partial_weights_for_what_it_transfers(built):
     model = copy.deepcopy(built("test_resnet"))
     first, _ = split_names(model, 2)
     partial = {n: t + 1 for n, t in built("test_resnet").state_dict().items() if n in first}
-    models.transfer(model, partial, 2)
+    transfer(model, partial, modules(model).first(2))
     assert moved(snapshot(built("test_resnet")), model.state_dict()) == first
 
 
 def test_transfer_ignores_a_head_of_other_classes(built):
     source = models.build("test_resnet", 9).state_dict()
     model = copy.deepcopy(built("test_resnet"))
-    models.transfer(model, source, 5)
+    transfer(model, source, modules(model).first(5))
     assert torch.equal(model.fc.weight, built("test_resnet").fc.weight)
 
 
@@ -267,29 +267,29 @@ def test_weights_that_do_not_fit_are_refused_and_change_nothing(harm, built):
     model = copy.deepcopy(built("test_resnet"))
     before = snapshot(model)
     weights = {name: tensor + 1 for name, tensor in before.items()}
-    last = models.module_states(model)["layer1"][0]
+    last = modules(model).states["layer1"][0]
     weights[last] = weights[last][:1]
     if harm == "missing":
         del weights[last]
     with pytest.raises(ValueError, match=last):
-        models.transfer(model, weights, 2)
+        transfer(model, weights, modules(model).first(2))
     assert not moved(before, model.state_dict())
-    models.transfer(model, weights, 1)  # what is not transferred may be missing
+    transfer(model, weights, modules(model).first(1))  # what is not transferred may be missing
 
 
 def test_weights_without_the_step_counter_of_batch_norm_are_whole(built):
     model = copy.deepcopy(built("test_resnet"))
     weights = {n: t for n, t in snapshot(model).items() if not n.endswith("batches_tracked")}
-    models.transfer(model, weights, 5)
+    transfer(model, weights, modules(model).first(5))
 
 
 @pytest.mark.parametrize("name, share", FROZEN)
 def test_frozen_means_frozen_and_the_rest_is_trained(name, share, built):
     model = copy.deepcopy(built(name))
-    count = round(share * len(models.module_states(model)))
+    count = round(share * len(modules(model).states))
     first, rest = split_names(model, count)
     before = snapshot(model)
-    models.freeze(model, count)
+    freeze(model, modules(model).first(count))
     train_steps(model, SIZES[name])
     assert moved(before, model.state_dict()) == rest
     assert {n for n, p in model.named_parameters() if not p.requires_grad} == {
@@ -302,7 +302,7 @@ def test_drifting_batch_norm_moves_its_statistics_but_no_weight(name, built):
     model = copy.deepcopy(built(name))
     first, rest = split_names(model, 3)
     before = snapshot(model)
-    models.freeze(model, 3, batch_norm="drift")
+    freeze(model, modules(model).first(3), batch_norm="drift")
     train_steps(model, SIZES[name])
     buffers = {n for n, _ in model.named_buffers()}
     assert moved(before, model.state_dict()) == rest | (first & buffers)
@@ -312,8 +312,8 @@ def test_drifting_batch_norm_moves_its_statistics_but_no_weight(name, built):
 def test_frozen_activations_are_those_of_eval_mode(name, built):
     """The frozen part gives in training what it gives in evaluation, whatever the batch."""
     model = copy.deepcopy(built(name))
-    models.freeze(model, 2)
-    modules = list(models.module_states(model))
+    freeze(model, modules(model).first(2))
+    modules = list(modules(model).states)
     inputs, seen = torch.randn(4, 3, 32, 32), []
     last = model.get_submodule(modules[1])
     last.register_forward_hook(lambda _, __, output: seen.append(output.detach().clone()))
@@ -326,7 +326,7 @@ def test_frozen_activations_are_those_of_eval_mode(name, built):
 
 def test_a_deep_copy_of_a_frozen_model_is_frozen_on_its_own(built):
     original = copy.deepcopy(built("test_resnet"))
-    models.freeze(original, 3)
+    freeze(original, modules(original).first(3))
     model = copy.deepcopy(original)
     _, rest = split_names(model, 3)
     before = snapshot(model)
@@ -340,8 +340,8 @@ def test_a_deep_copy_of_a_frozen_model_is_frozen_on_its_own(built):
 
 def test_freezing_less_afterwards_gives_the_rest_its_training_mode_back(built):
     model = copy.deepcopy(built("test_resnet"))
-    models.freeze(model, 4)
-    models.freeze(model, 0)
+    freeze(model, modules(model).first(4))
+    freeze(model, modules(model).first(0))
     before = snapshot(model)
     train_steps(model, 32)
     assert moved(before, model.state_dict()) == set(before)
@@ -349,7 +349,7 @@ def test_freezing_less_afterwards_gives_the_rest_its_training_mode_back(built):
 
 def test_a_frozen_model_survives_being_saved_whole(built, tmp_path):
     model = copy.deepcopy(built("test_resnet"))
-    models.freeze(model, 3)
+    freeze(model, modules(model).first(3))
     torch.save(model, tmp_path / "model.pth")
     again = torch.load(tmp_path / "model.pth", weights_only=False)
     again.train()

@@ -6,8 +6,8 @@ import nbformat.v4 as v4
 import papermill
 import pytest
 
-from tlkit import parameters
-from tlkit.names import UnknownName
+from tlkit.runner import parameters
+from tlkit.ground.names import UnknownName
 
 CELL = 'profile = "lab"  # how much\nseeds = [0]  # which draws\nrate: float = 0.1\nname = "a"'
 START = "from tlkit.parameters import start\nprofile = start(profile)"

@@ -7,10 +7,12 @@ import torch
 from test_training import BASE, tiny_task
 from torch import nn
 
-from tlkit import fisher, models, training
-from tlkit.names import UnknownName
-from tlkit.penalties import attach, l2, l2_sp
-from tlkit.training import execute
+from tlkit.networks import modules
+from tlkit.training import fisher, loop
+from tlkit.ground.names import UnknownName
+from tlkit.recipe import l2, l2_sp
+from tlkit.training.penalties import attach
+from tlkit.training.loop import execute
 
 # Pulls, transferred modules, frozen ones, and what is pulled: modules, strength, to the start.
 HEAD = 5
@@ -36,7 +38,7 @@ def source(classes=3):
 def pulled(model, modules, parameters):
     """Names of the trained parameters of these modules, by the type of their layers."""
     numbers = {
-        name: number for number, names in enumerate(models.module_states(model).values())
+        name: number for number, names in enumerate(modules(model).states.values())
         for name in names
     }
     found = []
@@ -67,7 +69,7 @@ def test_value_and_gradient_are_those_of_the_formula(
 ):
     torch.manual_seed(0)
     model = models.build("test_resnet", 3).double()
-    models.freeze(model, frozen)
+    freeze(model, modules(model).first(frozen))
     start = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
     factors = {name: torch.rand_like(tensor) for name, tensor in start.items()}
     batch = (torch.randn(2),)
@@ -120,7 +122,7 @@ def test_the_start_is_that_of_attaching_and_at_it_nothing_is_pulled():
 def test_weights_are_those_of_convolutions_and_linear_layers(model):
     model, named = models.build(model, 3), []
     attach(model, l2(0.1), 0, lambda which, names: (named.extend(names), None))
-    numbers = range(len(models.module_states(model)) + 1)
+    numbers = range(len(modules(model).states) + 1)
     assert sorted(named) == sorted(pulled(model, numbers, "weights"))
 
 
@@ -229,7 +231,7 @@ def test_the_last_penalty_of_the_history_is_that_of_the_final_weights():
 def test_the_optimizer_decays_nothing_beside_a_penalty_unless_told(
     penalty, asked, decay, monkeypatch
 ):
-    optimizers, create = [], training.create_optimizer_v2
+    optimizers, create = [], loop.create_optimizer_v2
 
     def spy(*values, **named):
         optimizers.append(create(*values, **named))
@@ -246,7 +248,7 @@ def test_the_optimizer_decays_nothing_beside_a_penalty_unless_told(
 def test_as_coded_is_fed_the_very_batch_of_the_step(monkeypatch):
     """Augmented, normalised and mixed as it is."""
     given, seen = [], []
-    coded, fit = fisher.AsCoded._row, training.fit
+    coded, fit = fisher.AsCoded._row, loop.fit
 
     def spy_coded(self, inputs):
         given.append(inputs[0].clone())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tlkit import plots
-from tlkit.data import Split, Task
+from tlkit.images.tasks import Split, Task
 
 
 @pytest.fixture

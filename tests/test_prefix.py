@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlkit import models
-from tlkit.prefix import split
+from tlkit.networks import modules
+from tlkit.training.prefix import split
 
 CONVOLUTIONAL = [
     "xception_small", "test_resnet", "test_efficientnet", "mobilenetv3_small_050",
@@ -25,8 +25,8 @@ def frozen_model(name, share, batch_norm="eval"):
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean.normal_(0, 0.1)
             layer.running_var.uniform_(0.5, 1.5)
-    count = max(1, int(share * len(models.module_states(model))))
-    models.freeze(model, count, batch_norm)
+    count = max(1, int(share * len(modules(model).states)))
+    freeze(model, modules(model).first(count), batch_norm)
     return model
 
 
@@ -88,7 +88,7 @@ def test_what_is_cached_is_no_larger_than_it_must_be():
 
 def test_nothing_frozen_leaves_nothing_to_split_off():
     model = models.build("test_resnet", 3)
-    models.freeze(model, 0)
+    freeze(model, modules(model).first(0))
     assert split(model, images(1)) is None
 
 

@@ -10,13 +10,15 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from tlkit import drawing, pools, pretraining
-from tlkit.augmentation import normalise
-from tlkit.fisher import diagonal
-from tlkit.models import with_source_head
-from tlkit.pretraining import RECIPE
-from tlkit.runs import Run
-from tlkit.xception import FISHER, SMALLER, WEIGHTS, weights_of
+from tlkit import drawing
+from tlkit.experiments import pretraining
+from tlkit.images import pools
+from tlkit.training.augmentation import normalise
+from tlkit.training.fisher import diagonal
+from tlkit.networks.models import with_source_head
+from tlkit.experiments.pretraining import RECIPE
+from tlkit.recipe import Run
+from tlkit.networks.small_xception import FISHER, SMALLER, WEIGHTS, weights_of
 
 CARD = json.loads(WEIGHTS.with_suffix(".json").read_text())
 SHIPPED = {"xception_small": (RECIPE, WEIGHTS)} | {

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlkit import drawing, public, stats
-from tlkit.metrics import contributions
-from tlkit.names import UnknownName
-from tlkit.notebooks import available
-from tlkit.paths import SHIPPED
-from tlkit.published import Comparison, claim, table
+from tlkit import drawing
+from tlkit.images import public
+from tlkit.judging import intervals
+from tlkit.judging.metrics import contributions
+from tlkit.ground.names import UnknownName
+from tlkit.runner.notebooks import available
+from tlkit.ground.paths import SHIPPED
+from tlkit.judging.ledger import Comparison, claim
+from tlkit.studies.published import table
 
 STUDIES = {"reyes2022", "plested2021", "shermin2019", "paddleclas2020", "vuong2022", "tlkit"}
 LEDGER = tomllib.loads((SHIPPED / "claims.toml").read_text(encoding="utf-8"))
@@ -95,7 +98,7 @@ def test_the_ids_are_in_order_and_no_more_than_the_family_is_corrected_for():
 @pytest.mark.parametrize("name", LEDGER)
 def test_the_metrics_of_a_claim_are_known(name):
     """On a run on the eight classes, validated after each epoch."""
-    classes = list(table("reyes2022_classes")["class"])
+    classes = list(table("reyes2022", "classes")["class"])
     labels = np.arange(8).repeat(3)
     record = SimpleNamespace(
         test_outputs=lambda: (np.eye(8)[labels], labels), classes=classes, val_accuracy=1.0,
@@ -180,7 +183,7 @@ def test_reyes2022_table2_is_the_posters():
         "accuracy": [78.6, 95.7, 94.8, 90.8],
         "loss": [334.1, 26.3, 24.79, 42.76],
     })
-    pd.testing.assert_frame_equal(table("reyes2022_table2"), expected, check_dtype=False)
+    pd.testing.assert_frame_equal(table("reyes2022", "table2"), expected, check_dtype=False)
 
 
 POSTER = {  # cells as printed, in the poster's order, which the file keeps
@@ -222,12 +225,12 @@ def test_the_other_tables_are_the_posters_cell_by_cell(name):
 
 
 def test_the_classes_are_natural_images():
-    assert table("reyes2022_classes")["images"].sum() == 6899
+    assert table("reyes2022", "classes")["images"].sum() == 6899
 
 
 def test_each_set_of_paddleclas2020_has_a_public_and_a_drawn_task_of_its_own():
-    sets = table("paddleclas2020_sets")
-    assert list(sets["dataset"]) == list(table("paddleclas2020_table1")["dataset"])
+    sets = table("paddleclas2020", "sets")
+    assert list(sets["dataset"]) == list(table("paddleclas2020", "table1")["dataset"])
     assert set(sets["public"]) <= set(public.SETS) and set(sets["drawn"]) <= set(drawing.WORLDS)
     assert sets["public"].is_unique and sets["drawn"].is_unique
     for row in sets.itertuples():
@@ -239,12 +242,12 @@ def test_each_set_of_paddleclas2020_has_a_public_and_a_drawn_task_of_its_own():
 
 
 def test_the_tables_of_paddleclas2020_are_the_page_s():
-    first = table("paddleclas2020_table1").set_index("dataset")
+    first = table("paddleclas2020", "table1").set_index("dataset")
     gains = (first["grid"] - first["fixed"]).round(2).tolist()
     assert gains == [0.91, 1.61, 0.45, 1.57, 0.83, 0.66, 7.58, 8.13]
     losses = (first["bayes"] - first["grid"]).round(2).tolist()
     assert losses == [-0.51, -0.2, -0.19, -0.29, -0.38, -0.06, 0, -0.09]
-    second = table("paddleclas2020_table2", printed=True)
+    second = table("paddleclas2020", "table2", printed=True)
     assert second.iloc[:, 4:].map(len).eq(6).all(axis=None)  # 0 and four decimals
     assert second.iloc[4].tolist() == [
         "Chair", "5", "169", "78", "0.8557", "0.9688", "0.9077", "0.9792"
@@ -252,7 +255,7 @@ def test_the_tables_of_paddleclas2020_are_the_page_s():
 
 
 def test_the_logs_of_vuong2022_agree_with_themselves():
-    logs = table("vuong2022_logs")
+    logs = table("vuong2022", "logs")
     assert (logs["best"] >= logs[["last", "median10"]].max(axis=1)).all()
     assert not (logs["best67"] > logs["best"] + 0.005).any()  # it has two decimals
     early = logs["best_epoch"] < 67
@@ -263,4 +266,4 @@ def test_the_logs_of_vuong2022_agree_with_themselves():
 
 def test_unknown_table_names_the_nearest():
     with pytest.raises(UnknownName, match="'reyes2022_tabel2'.*reyes2022_table2"):
-        table("reyes2022_tabel2")
+        table("reyes2022", "tabel2")

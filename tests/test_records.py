@@ -17,15 +17,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tlkit import records
-from tlkit.data import load
-from tlkit.heads import Kept
-from tlkit.models import build, module_states
-from tlkit.paths import home
-from tlkit.penalties import Pull, l2, l2_sp
-from tlkit.pools import look_again
-from tlkit.records import complete, initial_weights, key, read, weights_path
-from tlkit.runs import Run
+from tlkit.experiments import records
+from tlkit.images.tasks import load
+from tlkit.recipe import Kept
+from tlkit.networks.models import build
+from tlkit.networks.modules import module_states
+from tlkit.ground.paths import home
+from tlkit.recipe import Pull, l2, l2_sp
+from tlkit.images.pools import look_again
+from tlkit.experiments.keys import key
+from tlkit.experiments.records import complete, initial_weights, read, weights_path
+from tlkit.recipe import Run
 
 FOREIGN = """
 import sys, time

@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import pytest
 
-from tlkit import results
+from tlkit.experiments import results
 
 FOUND = pd.DataFrame({"arm": ["a", "b"], "accuracy": [0.1, 2 / 3], "key": ["k1", "k2"]})
 

@@ -5,9 +5,9 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
-from tlkit.names import UnknownName
-from tlkit.penalties import l2, l2_sp
-from tlkit.runs import Run, grid
+from tlkit.ground.names import UnknownName
+from tlkit.recipe import l2, l2_sp
+from tlkit.recipe import Run, grid
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tlkit import searching
-from tlkit.names import UnknownName
-from tlkit.paths import home
-from tlkit.records import read
-from tlkit.runs import Run
-from tlkit.samplers import SAMPLERS
-from tlkit.searching import replay, search
+from tlkit.experiments import search
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import home
+from tlkit.experiments.records import read
+from tlkit.recipe import Run
+from tlkit.experiments.samplers import SAMPLERS
+from tlkit.experiments.search import replay, search
 
 SPACE = {"lr": [0.001, 0.01, 0.1], "label_smoothing": [0.0, 0.1]}
 
@@ -58,7 +58,7 @@ def tried(monkeypatch) -> list[Run]:
         done.append(run)
         return Found(run)
 
-    monkeypatch.setattr(searching, "complete", spy)
+    monkeypatch.setattr(search_file, "complete", spy)
     return done
 
 
@@ -98,17 +98,17 @@ def test_a_grid_that_was_killed_still_tries_each_setting(run, tried):
 
 
 def test_a_grid_comes_back_to_a_setting_that_failed(run, tried, monkeypatch):
-    finish = searching.complete
+    finish = search_file.complete
 
     def stop_at_third(run):
         if len(tried) == 2:
             raise KeyboardInterrupt
         return finish(run)
 
-    monkeypatch.setattr(searching, "complete", stop_at_third)
+    monkeypatch.setattr(search_file, "complete", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         search({"insects": run}, SPACE, "grid", trials=6)
-    monkeypatch.setattr(searching, "complete", finish)
+    monkeypatch.setattr(search_file, "complete", finish)
     found = search({"insects": run}, SPACE, "grid", trials=6)
     assert len(found) == 6 and len(set(zip(found["lr"], found["label_smoothing"]))) == 6
 
@@ -141,18 +141,18 @@ def test_more_trials_continue_fewer_and_arms_are_apart(run, tried):
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_search_carries_on_with_the_right_number(run, tried, monkeypatch, problem):
-    finish = searching.complete
+    finish = search_file.complete
 
     def stop_at_third(run):
         if len(tried) == 2:
             raise problem
         return finish(run)
 
-    monkeypatch.setattr(searching, "complete", stop_at_third)
+    monkeypatch.setattr(search_file, "complete", stop_at_third)
     with pytest.raises(problem):
         search({"insects": run}, SPACE, "random", trials=5)
     assert len(only_study().trials) == 3
-    monkeypatch.setattr(searching, "complete", finish)
+    monkeypatch.setattr(search_file, "complete", finish)
     found = search({"insects": run}, SPACE, "random", trials=5)
     assert len(tried) == 5 and found["trial"].tolist() == [1, 2, 3, 4, 5]
 
@@ -176,7 +176,7 @@ def test_two_processes_share_a_search(tmp_path):
     """Each does some of the trials; together not many more than were asked for, and all differ."""
     code = textwrap.dedent("""
         import time
-        from tlkit import searching
+        from tlkit import search_file
         from tlkit.runs import Run
 
         class Found:
@@ -186,11 +186,11 @@ def test_two_processes_share_a_search(tmp_path):
             time.sleep(0.3)
             return Found()
 
-        searching.complete = slow
+        search_file.complete = slow
         run = Run(task="digits", model="test_resnet", init="random", size=32)
         print("ready", flush=True)
         input()
-        print(len(searching.search({"a": run}, {"lr": [i / 100 for i in range(1, 41)]},
+        print(len(search_file.search({"a": run}, {"lr": [i / 100 for i in range(1, 41)]},
                                    "grid", trials=12)))
     """)
     environment = os.environ | {"TLKIT_PROGRESS": "off"}

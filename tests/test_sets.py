@@ -15,12 +15,12 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import flowers102
 
-from tlkit import bundled, data, public
-from tlkit.folders import BadImageFolder
-from tlkit.names import UnknownName
-from tlkit.paths import SHIPPED, home
-from tlkit.pools import pool
-from tlkit.runs import Run
+from tlkit.images import bundled, public, tasks
+from tlkit.images.folders import BadImageFolder
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import SHIPPED, home
+from tlkit.images.pools import pool
+from tlkit.recipe import Run
 
 BUNDLED = {  # classes, training and test images
     "digits": (10, 1352, 445), "faces": (2, 150, 50), "surfaces": (3, 576, 192)

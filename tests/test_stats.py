@@ -8,13 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from tlkit import judging, records
-from tlkit.judging import scores, verdicts
-from tlkit.names import UnknownName
-from tlkit.published import Claim, Comparison, claim
-from tlkit.runs import Run
-from tlkit.stats import Difference, Estimate, difference, interval
-from tlkit.training import Trained
+from tlkit.experiments import records
+from tlkit.judging import verdicts
+from tlkit.judging.verdicts import scores, verdicts
+from tlkit.ground.names import UnknownName
+from tlkit.judging.ledger import Claim, Comparison, claim
+from tlkit.recipe import Run
+from tlkit.judging.intervals import Difference, Estimate, difference, interval
+from tlkit.training.loop import Trained
 
 IMAGES, REPEATS = 200, 2000
 # (effect, sd of the seeds' effects, sd of the images' effects), as shares of 1

@@ -12,16 +12,19 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import tlkit
-from tlkit import judging, records, sweeping
-from tlkit.data import load
-from tlkit.judging import scores
-from tlkit.models import build, module_states
-from tlkit.names import UnknownName
-from tlkit.paths import home
-from tlkit.penalties import l2, l2_sp
-from tlkit.records import complete, key, read, weights_path
-from tlkit.runs import Run, grid
-from tlkit.sweeping import sweep
+from tlkit.experiments import records, sweep
+from tlkit.judging import verdicts
+from tlkit.images.tasks import load
+from tlkit.judging.verdicts import scores
+from tlkit.networks.models import build
+from tlkit.networks.modules import module_states
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import home
+from tlkit.recipe import l2, l2_sp
+from tlkit.experiments.keys import key
+from tlkit.experiments.records import complete, read, weights_path
+from tlkit.recipe import Run, grid
+from tlkit.experiments.sweep import sweep
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +171,7 @@ def test_an_interrupted_sweep_carries_on(run, monkeypatch, trained):
 
 def test_runs_of_another_process_are_left_for_last_and_waited_for(run, monkeypatch, trained):
     """The other process holds seed 0 at the first try, and has finished it at the second."""
-    calls, real = [], sweeping.complete
+    calls, real = [], sweep_file.complete
 
     def busy(asked, keep_weights, wait):
         calls.append((asked.seed, wait))
@@ -257,7 +260,7 @@ def test_an_arm_that_is_not_there_names_those_that_are(run):
 def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkeypatch, trained):
     steps, tried = [], []
     step = torch.optim.SGD.step
-    execute = sweeping.execute
+    execute = sweep_file.execute
 
     def counted(self, *args, **named):
         steps.append(1)
@@ -308,7 +311,7 @@ def test_a_dry_run_of_a_chain_tries_all_of_it_and_writes_no_record(run, monkeypa
 def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
     """Arms that start from the same run, one of them by way of another, share its two steps."""
     monkeypatch.setenv("TLKIT_DRY_RUN", "1")
-    tried, execute = [], sweeping.execute
+    tried, execute = [], sweep_file.execute
 
     def spy(run, task, weights):
         tried.append(run)
@@ -337,9 +340,9 @@ def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
 def test_jobs_in_parallel_answer_in_their_order_and_raise(jobs, monkeypatch):
     monkeypatch.setenv("TLKIT_JOBS", jobs)
     given = [(number, 4) for number in range(9)]
-    assert sweeping.in_parallel(divmod, given, "divisions") == [divmod(*each) for each in given]
+    assert workers.in_parallel(divmod, given, "divisions") == [divmod(*each) for each in given]
     with pytest.raises(ZeroDivisionError):
-        sweeping.in_parallel(divmod, [(1, 1), (1, 0)], "divisions")
+        workers.in_parallel(divmod, [(1, 1), (1, 0)], "divisions")
 
 
 def test_two_workers_give_bit_for_bit_what_one_gives(

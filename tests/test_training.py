@@ -12,13 +12,15 @@ from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
 from torchvision.transforms import v2
 
-from tlkit import feeding, models, prefix, training
-from tlkit.data import Split, Task
-from tlkit.feeding import Feed
-from tlkit.groups import parameter_groups
-from tlkit.penalties import Penalty, l2, l2_sp
-from tlkit.runs import Run
-from tlkit.training import accuracy, execute, fit, predict
+from tlkit.networks import modules
+from tlkit.training import feeding, loop, prefix
+from tlkit.images.tasks import Split, Task
+from tlkit.training.feeding import Feed
+from tlkit.training.groups import parameter_groups
+from tlkit.recipe import l2, l2_sp
+from tlkit.training.penalties import Penalty
+from tlkit.recipe import Run
+from tlkit.training.loop import accuracy, execute, fit, predict
 
 BASE = Run(
     task="tiny", model="test_resnet", init="random", size=32, epochs=3, batch_size=8, lr=0.05,
@@ -71,7 +73,7 @@ def uncached(monkeypatch):
 def is_cached(run, task):
     torch.manual_seed(run.seed)
     model = models.build(run.model, len(task.classes))
-    models.freeze(model, models.count_modules(model, run.frozen), run.frozen_bn)
+    models.freeze(model, modules(model).count(run.frozen), run.frozen_bn)
     network, train, *_ = feeding.feed(model, task, run)
     train(torch.arange(1))
     return train.cached is not None
@@ -159,7 +161,7 @@ def naive_step_lr(step, steps_in_epoch, highest):
 
 def learning_rates(run, scales, task, monkeypatch):
     """Of the optimizer's groups at every step: [steps, groups]."""
-    rates, create = [], training.create_optimizer_v2
+    rates, create = [], loop.create_optimizer_v2
 
     def spy(*values, **named):
         optimizer = create(*values, **named)
@@ -273,7 +275,7 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
 @pytest.mark.parametrize("at_once", [1, 3, 5, 100])
 def test_predictions_do_not_depend_on_how_many_are_made_at_once(at_once, task, weights):
     model = models.build("xception_small", 3)
-    models.transfer(model, weights("xception_small"), 14)
+    transfer(model, weights("xception_small"), modules(model).first(14))
     some, others = (predict(model, plain(task.test, model, at_once=n)) for n in (at_once, 7))
     torch.testing.assert_close(some, others, rtol=1e-4, atol=1e-5)
 
@@ -431,7 +433,7 @@ def test_a_run_moves_no_bit_of_what_is_frozen_but_every_later_module(
     source = weights(model)
     run = replace(BASE, model=model, frozen=3, augmentation=augmentation, weight_decay=0.1)
     after = execute(run, task, source).weights
-    modules = list(models.module_states(models.build(model, 3)).values())
+    modules = list(modules(models.build(model, 3)).states.values())
     moved = {n for n in source if n in after and after[n].shape == source[n].shape
              and not torch.equal(after[n], source[n])}
     assert all(moved.isdisjoint(names) for names in modules[:3])
@@ -447,7 +449,7 @@ def test_a_run_with_drifting_batch_norm_moves_its_statistics_only(augmentation, 
     run = replace(BASE, frozen=3, frozen_bn="drift", augmentation=augmentation)
     after = execute(run, task, source).weights
     model = models.build(BASE.model, 3)
-    frozen = sum(list(models.module_states(model).values())[:3], [])
+    frozen = sum(list(modules(model).states.values())[:3], [])
     buffers = {name for name, _ in model.named_buffers()}
     for name in frozen:
         assert torch.equal(after[name], source[name]) == (name not in buffers), name
@@ -502,7 +504,7 @@ def test_the_test_images_decide_nothing(frozen, task, weights):
 
 def test_a_feed_gives_the_rows_asked_for_in_their_order(task):
     model = models.build("test_resnet", 3)
-    models.freeze(model, 2)
+    freeze(model, modules(model).first(2))
     network, train, *_ = feeding.feed(model, task, BASE)
     images = plain(task.train, model)
     model.eval()

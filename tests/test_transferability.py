@@ -9,13 +9,15 @@ from safetensors.torch import save_file
 from scipy import optimize, stats
 from sklearn.covariance import ledoit_wolf
 
-from tlkit import extraction, models, transferability
-from tlkit.data import Split, Task
-from tlkit.extraction import features
-from tlkit.probe import linear_probe, recommend
-from tlkit.ranking import permutation_p, rank_correlation
-from tlkit.runs import Run
-from tlkit.transferability import h_score, leep, linear_cka, logme
+from tlkit.networks import modules
+from tlkit.transferability import features, measures
+from tlkit.images.tasks import Split, Task
+from tlkit.transferability.features import features
+from tlkit.transferability.probe import linear_probe
+from tlkit.transferability.rule import recommend
+from tlkit.judging.ranking import permutation_p, rank_correlation
+from tlkit.recipe import Run
+from tlkit.transferability.measures import h_score, leep, linear_cka, logme
 
 
 def clusters(n=60, d=5, classes=3, apart=1.0, seed=0):
@@ -342,7 +344,7 @@ def run(monkeypatch):
 
 def inputs(run: Run, model) -> torch.Tensor:
     mean, std = (torch.tensor(model.pretrained_cfg[each]) for each in ("mean", "std"))
-    images = extraction.load(run).train.images(torch.arange(30)) / 255
+    images = features_file.load(run).train.images(torch.arange(30)) / 255
     return (images - mean[:, None, None]) / std[:, None, None]
 
 

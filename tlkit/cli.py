@@ -11,9 +11,9 @@ from functools import partial
 from shutil import get_terminal_size
 from unittest.mock import patch
 
-from tlkit.names import UnknownName, check_name
-from tlkit.parameters import PROFILES
-from tlkit.paths import home
+from tlkit.ground.names import UnknownName, check_name
+from tlkit.ground.paths import home
+from tlkit.runner.parameters import PROFILES
 
 EXAMPLE = """example:
   tlkit run 11_freezing --profile paper -p seeds "[0, 1, 2]" --dry-run"""
@@ -35,13 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _do(chosen: argparse.Namespace) -> int:
     match chosen.command:
         case "pretrain":
-            from tlkit.pretraining import pretrain
+            from tlkit.experiments.pretraining import pretrain
 
             pretrain(chosen.sources)
         case "audit":
             show_audit(chosen.study)
         case "doctor":
-            from tlkit.doctor import examine
+            from tlkit.runner.doctor import examine
 
             for subject, finding in examine():
                 print(f"{subject:<14} {finding}", flush=True)
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def show_audit(study: str | None) -> None:
     """Print every finding, study by study, the gravest first, wrapped to the terminal."""
-    from tlkit.auditing import STUDIES, audit
+    from tlkit.studies.audit import STUDIES, audit
 
     audits = {name: audit(name) for name in ([study] if study else STUDIES)}
     width = min(get_terminal_size().columns, 100)
@@ -113,7 +113,7 @@ def show_audit(study: str | None) -> None:
 
 def write_report(profile: str) -> int:
     """Write the report on all notebooks that `tlkit run` has run in a profile."""
-    from tlkit import report
+    from tlkit.runner import report
 
     check_name("profile", profile, [*PROFILES, *(f"{each}-dry-run" for each in PROFILES)])
     folder = home().absolute() / "report" / profile
@@ -129,8 +129,8 @@ def run(
     names: Sequence[str], profile: str, parameters: dict[str, object], dry_run: bool
 ) -> int:
     """Check everything, then run the notebooks and write the report."""
-    from tlkit import notebooks, report
-    from tlkit.sweeping import workers
+    from tlkit.experiments.workers import workers
+    from tlkit.runner import notebooks, report
 
     try:
         check_name("profile", profile, PROFILES)
@@ -162,7 +162,7 @@ def run(
 
 
 def _forecast(names: Sequence[str], profile: str) -> str:
-    from tlkit.forecast import lab_minutes, step_seconds
+    from tlkit.runner.forecast import lab_minutes, step_seconds
 
     if profile == "paper":
         return "How long it will take: --dry-run says the hours of every arm"

@@ -16,9 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tlkit.data import Task
-from tlkit.results import keep
-from tlkit.stats import LEVEL, interval
+from tlkit.images.tasks import Task
+from tlkit.judging.intervals import LEVEL, interval
 
 COLOUR = sns.color_palette("colorblind")[0]
 
@@ -37,12 +36,10 @@ def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
 
 
 def table(frame: pd.DataFrame, caption: str, kind: str = "table") -> None:
-    """Display a table under its caption.
+    """Display a table under its caption; nothing is stored.
 
-    The kinds "verdicts", kept for the benchmark too, and "ledger" go onto the report's first page.
+    The kinds "verdicts" and "ledger" go onto the report's first page.
     """
-    if kind == "verdicts":
-        keep(kind, frame)
     cells = "text-align:left; vertical-align:top; padding:.3em .6em"
     styler = frame.style.hide(axis="index").set_caption(caption).set_table_styles([
         {"selector": "caption", "props": "caption-side:top; text-align:left"},

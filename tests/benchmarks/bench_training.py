@@ -19,14 +19,15 @@ import torch
 import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 
-from tlkit import models
-from tlkit.data import Split
-from tlkit.feeding import Feed
-from tlkit.groups import parameter_groups
-from tlkit.penalties import Penalty, attach, l2_sp
-from tlkit.runs import Run
-from tlkit.sweeping import train as train_all
-from tlkit.training import fit
+from tlkit.networks import modules
+from tlkit.images.tasks import Split
+from tlkit.training.feeding import Feed
+from tlkit.training.groups import parameter_groups
+from tlkit.recipe import l2_sp
+from tlkit.training.penalties import Penalty, attach
+from tlkit.recipe import Run
+from tlkit.experiments.sweep import train as train_all
+from tlkit.training.loop import fit
 
 RUN = Run(
     task="drawn8", model="xception_small", init="random", size=48, train_per_class=40,
@@ -95,7 +96,7 @@ def bench_loop() -> None:
 def bench_penalty() -> None:
     """L2-SP on all weights but the head's, in CPU time: other processes disturb it less."""
     pulled, free = network(), network()
-    train, modules = random_feed(free, IMAGES), models.count_modules(free, "all")
+    train, modules = random_feed(free, IMAGES), modules(free).count("all")
     penalty = attach(pulled, l2_sp(0.1), modules, lambda *_: (None, None))
     step_rate(pulled, train, penalty), step_rate(free, train)  # warm
     ratios = []

@@ -7,7 +7,7 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from tlkit.names import check_name
+from tlkit.ground.names import check_name
 
 from .camera import photograph
 from .worlds import ATLAS

@@ -1,1 +1,0 @@
-"""What each study's published numbers show, and what they cannot: one file per study."""

@@ -1,0 +1,1 @@
+"""Train each run once, many runs together: records, sweeps, searches, results."""

@@ -1,0 +1,82 @@
+"""Train every run of an experiment once, in parallel, and return one tidy table."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from tlkit.experiments.arms import coordinates
+from tlkit.experiments.dry_run import dry_run
+from tlkit.experiments.keys import key
+from tlkit.experiments.records import Record, complete, read
+from tlkit.experiments.results import store
+from tlkit.experiments.workers import in_parallel
+from tlkit.images.pools import look_again
+from tlkit.recipe import Run
+
+STORED = [  # beside the coordinates, for the benchmark and the report
+    "task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed",
+    "accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key",
+]
+
+
+def sweep(
+    arms: Mapping, seeds: Iterable[int] = range(5), names: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Train each arm with each seed, unless its record is there, and return a row per run.
+
+    `arms` maps the coordinates of an arm to its `Run`: `{("kin", "L2-SP"): run}` with
+    `names=("target", "scheme")`, or without names just a label: `{"frozen": run}`. The arms are
+    paired: a seed chooses the same images, order and new head for all of them, and a run that
+    another starts from is trained afresh with every seed.
+
+    Columns: arm (the label), the coordinates, every field of `Run` that is not a coordinate
+    (weight_decay as it comes out), classes (their number), accuracy and val_accuracy (0 … 1),
+    parameters, trainable, seconds, key. `in_parallel` says where the runs are trained. After an
+    interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
+    two steps instead. Raises ValueError without an arm or a seed.
+    """
+    named = [(coordinates(arm, names), run) for arm, run in arms.items()]
+    if os.environ.get("TLKIT_DRY_RUN"):
+        table = dry_run({point["arm"]: run for point, run in named})
+        return table.merge(pd.DataFrame([point for point, _ in named]), on="arm")
+    numbers = [int(seed) for seed in seeds]  # an iterator would serve the first arm alone
+    runs = [(point, _seeded(run, seed)) for point, run in named for seed in numbers]
+    if not runs:
+        raise ValueError("nothing to train: give at least one arm and one seed")
+    records = train([run for _, run in runs])
+    table = pd.DataFrame([point | _row(run, records[run]) | point for point, run in runs])
+    store("runs", table[list(dict.fromkeys(["arm", *names, *STORED]))])
+    return table
+
+
+def _seeded(run: Run, seed: int) -> Run:
+    init = _seeded(run.init, seed) if isinstance(run.init, Run) else run.init
+    return replace(run, seed=seed, init=init)
+
+
+def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
+    """Return the records of `runs`. Runs that others start from are trained first."""
+    look_again()
+    different = list(dict.fromkeys(runs))
+    sources = [run.init for run in different if isinstance(run.init, Run)]
+    if sources:
+        train(sources, keep_weights=True)
+    records = {run: read(key(run), keep_weights) for run in different}
+    for wait in (False, True):  # what another process is training is left for last
+        missing = [run for run in different if records[run] is None]
+        if missing:
+            jobs = [(run, keep_weights, wait) for run in missing]
+            records |= dict(in_parallel(_complete, jobs, "training runs"))
+    return records
+
+
+def _complete(run: Run, keep_weights: bool, wait: bool) -> tuple[Run, Record | None]:
+    return run, complete(run, keep_weights, wait)
+
+
+def _row(run: Run, record: Record) -> dict:
+    names = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
+    measured = {name: getattr(record, name) for name in names}
+    return vars(run) | {"weight_decay": run.decay(), "classes": len(record.classes)} | measured

@@ -1,0 +1,1 @@
+"""Names, paths, progress bars and the machine: every room uses them, they use none."""

@@ -1,0 +1,65 @@
+"""Ensembles of finished runs, from their stored test outputs: nothing is trained."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from tlkit.experiments.arms import Arm, select, words
+from tlkit.experiments.records import Record, read
+
+JOINT = "+"  # between the keys of the members
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several records that answer together; stands wherever a record's test outputs do."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.records[0].classes
+
+    def test_outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the mean softmax of the members [n, classes], and labels [n].
+
+        Raises ValueError for members that were tested on other images.
+        """
+        outputs, labels = zip(*(record.test_outputs() for record in self.records))
+        if not all(np.array_equal(labels[0], each) for each in labels):
+            raise ValueError("the members of an ensemble need the same test images")
+        logs = [each - logsumexp(each, axis=1, keepdims=True) for each in outputs]
+        return logsumexp(logs, axis=0) - np.log(len(logs)), labels[0]
+
+
+def outcome(key: str) -> Record | Ensemble:
+    """The record of a key, or the members of an ensemble."""
+    records = tuple(read(each) for each in key.split(JOINT))
+    return Ensemble(records) if len(records) > 1 else records[0]
+
+
+def ensemble(results: pd.DataFrame, arm: Arm, size: int) -> pd.DataFrame:
+    """Return rows like those of `sweep` for ensembles of `size` runs of an arm, none in two.
+
+    Each ensemble has two rows, so that `compare` pairs them: with the coordinate `role`
+    "ensemble", and with "best", the member that was best on its validation images. Further
+    columns: arm (a label), the coordinates of `arm`, size, seed (counts the ensembles), key. Runs
+    of different seeds have seen different training images. Raises ValueError for too few runs,
+    and what `arms.select` raises.
+    """
+    runs = select(results, arm).drop_duplicates("key").sort_values("seed")
+    groups = [runs.iloc[start : start + size] for start in range(0, len(runs) - size + 1, size)]
+    if size < 2 or len(groups) < 1:
+        raise ValueError(f"{len(runs)} runs of ({words(arm)}) give no ensemble of {size}")
+    point = {} if isinstance(arm, str) else dict(arm)
+    rows = []
+    for number, members in enumerate(groups):
+        best = members.iloc[members["val_accuracy"].argmax()]
+        for role, key in (("best", best["key"]), ("ensemble", JOINT.join(members["key"]))):
+            label = f"{words(arm)}, {role} of {size}"
+            rows.append(
+                {"arm": label} | point | {"role": role, "size": size, "seed": number, "key": key}
+            )
+    return pd.DataFrame(rows)

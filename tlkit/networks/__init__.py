@@ -1,0 +1,1 @@
+"""Any timm model as a row of modules: transfer some, freeze some, put a head on it."""

@@ -1,0 +1,59 @@
+"""Transfer some state tensors of a network, and freeze some."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+
+import torch
+from torch import nn
+
+
+def transfer(
+    model: nn.Module, weights: Mapping[str, torch.Tensor], names: Collection[str]
+) -> None:
+    """Copy the named state tensors from `weights`; all others of `model` stay as they are.
+
+    `modules(model).first(4)` are the names of the first four modules. Raises ValueError when
+    `weights` lack one of the tensors, or have it in another shape.
+    """
+    state = model.state_dict()
+    unfit = [
+        name
+        for name in names
+        if (name not in weights or weights[name].shape != state[name].shape)
+        # Weights that were saved without BN's step counter are complete all the same.
+        and not name.endswith("num_batches_tracked")
+    ]
+    if unfit:
+        raise ValueError(
+            f"the weights do not fit {len(unfit)} of the {len(names)} tensors to transfer, such "
+            f"as {unfit[0]}; transfer fewer modules, or give weights of this very model"
+        )
+    with torch.no_grad():
+        for name in names:
+            if name in weights:
+                state[name].copy_(weights[name])
+
+
+def freeze(model: nn.Module, names: Collection[str], batch_norm: str = "eval") -> None:
+    """Freeze the named state tensors: no gradient, and eval mode that `train()` cannot end.
+
+    `modules(model).first("entry")` are the names of an Xception's entry flow. With
+    `batch_norm="drift"` their layers stay in training mode, the common mistake: the weights
+    stand still, but BN normalises by the batch and its running statistics move.
+    """
+    frozen = set(names)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    for module in model.modules():
+        vars(module).pop("train", None)  # undo what an earlier call has frozen
+    if batch_norm == "drift":
+        return
+    for path, module in model.named_modules():
+        states = [f"{path}.{name}" if path else name for name in module.state_dict()]
+        if states and frozen.issuperset(states):
+            module.eval()
+            module.train = partial(_stay_in_eval, module)
+
+
+def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module

@@ -1,0 +1,1 @@
+"""Notebooks as programs: parameters, runs, report, forecast, doctor, front page."""

@@ -1,0 +1,103 @@
+"""What this machine can run: `tlkit doctor`."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+import timm
+import torch
+
+from tlkit.experiments.workers import workers
+from tlkit.ground.machine import environment
+from tlkit.ground.paths import home
+from tlkit.images.public import SETS
+from tlkit.runner.forecast import lab_minutes, step_seconds
+
+HUB = ("huggingface.co", 443)  # where timm's pretrained weights are
+NEEDED = {"memory": 4, "disk": 2}  # GB free, for the lab profile
+GB = 1e9
+
+
+def examine() -> Iterator[tuple[str, str]]:
+    """What there is and what it is enough for, line by line: (subject, finding)."""
+    found = environment()
+    yield "versions", ", ".join(f"{name} {found[name]}" for name in ("tlkit", "python", "torch",
+                                                                      "torchvision", "timm"))
+    yield "system", f"{found['system']}, {found['cores']} cores, {workers()} training processes"
+    yield "device", _device(found["device"])
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(home()))
+    yield "memory", _enough(memory.available, memory.total, NEEDED["memory"])
+    yield "disk", f"{_enough(disk.free, disk.total, NEEDED['disk'])} at {home().absolute()}"
+    yield "weights", _shipped_weights()
+    online = _online()
+    yield "network", ("reaches the hub of pretrained weights" if online else
+                      "none: lab and smoke need none; paper does, for weights and data")
+    yield "public data", _public()
+    yield "image folders", _folders()
+    step = step_seconds()
+    yield "speed", f"{1000 * step:.0f} ms for a training step of the small Xception"
+    yield "smoke", "a few minutes for all notebooks"
+    total = sum(lab_minutes(step).values())
+    yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
+    yield "paper", _paper(online)
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return "CPU: lab and smoke; paper only as --dry-run"
+    return f"{name}, {torch.cuda.get_device_properties(0).total_memory / GB:.0f} GB"
+
+
+def _enough(free: float, total: float, needed: float) -> str:
+    verdict = "enough" if free >= needed * GB else f"TOO LITTLE: lab needs {needed} GB free"
+    return f"{free / GB:.1f} of {total / GB:.1f} GB free, {verdict}"
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+
+
+def _shipped_weights() -> str:
+    """Every file that timm is to find for the small Xception: there, and readable in full."""
+    names = timm.list_models("xception_small*", pretrained=True)
+    files = {name: Path(timm.get_pretrained_cfg(name).file) for name in names}
+    missing = [name for name, file in files.items() if not file.is_file()]
+    if missing:
+        return f"MISSING: {', '.join(missing)}; take the repository anew, or run tlkit pretrain"
+    damaged = [name for name, file in files.items() if not _is_that_of_its_card(file)]
+    if damaged:
+        return f"DAMAGED: {', '.join(damaged)}; take the repository anew"
+    return f"{len(files)} files of the small Xception, as their cards say"
+
+
+def _is_that_of_its_card(file: Path) -> bool:
+    return sha256(file.read_bytes()).hexdigest() in file.with_suffix(".json").read_text()
+
+
+def _online() -> bool:
+    try:
+        socket.create_connection(HUB, timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+def _public() -> str:
+    here = [name for name in SETS if (home() / "public" / SETS[name].folder).is_dir()]
+    return f"{', '.join(here) or 'none'} of {', '.join(SETS)}"
+
+
+def _folders() -> str:
+    folder = home() / "images"
+    names = [each.name for each in sorted(folder.glob("*")) if each.is_dir()]
+    return ", ".join(names) or f"none under {folder.absolute()}"
+
+
+def _paper(online: bool) -> str:
+    if not torch.cuda.is_available():
+        return "not without a GPU; `tlkit run --profile paper --dry-run` tries every arm"
+    return ("`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"
+            + ("" if online else "; weights and data must be here already"))

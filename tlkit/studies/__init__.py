@@ -1,0 +1,1 @@
+"""What the studies published, and what is wrong in it."""

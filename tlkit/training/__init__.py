@@ -1,0 +1,1 @@
+"""One training loop, and what acts in it: feeding, augmentation, penalties."""

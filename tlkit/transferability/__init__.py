@@ -1,0 +1,1 @@
+"""Does a network fit a task? Measures that train nothing."""
