@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -147,3 +147,8 @@ def _caption(axis: Axes, text: str) -> None:
     axis.annotate(
         text, (0, 0), (0, -46), xycoords="axes fraction", textcoords="offset points", fontsize=8
     )
+
+
+def say(text: str) -> None:
+    """Display Markdown that is made from results, so that no number is typed by hand."""
+    display(Markdown(text))
