@@ -1,36 +1,58 @@
-"""The results in the README are those of the reference that comes with the kit."""
+"""The README says what the reference that comes with the kit says, and stays short."""
 
-import json
 import re
 
 import pandas as pd
 
-from tlkit.experiments import results
+from tlkit.experiments.results import reference
+from tlkit.judging.ledger import claim
 from tlkit.runner import frontpage
-from tlkit.judging.ledger import claims
+from tlkit.runner.notebooks import available
+from tlkit.studies.published import studies
 
 
-def test_the_results_in_the_readme_are_not_stale():
+def rows() -> dict[str, str]:
+    """Return the rows of the table of answers by the number of the notebook."""
+    lines = frontpage.answers().splitlines()[2:]
+    return {re.match(r"\| \[(\d\d)\]", line)[1]: line for line in lines}
+
+
+def test_the_answers_in_the_readme_are_not_stale():
     text = frontpage.README.read_text(encoding="utf-8")
     written = text.split(frontpage.BEGIN)[1].split(frontpage.END)[0]
-    assert written == frontpage.section(), "stale: python -m tlkit.readme writes them anew"
+    assert written == frontpage.answers(), "python -m tlkit.runner.frontpage writes them anew"
 
 
-def test_every_claim_has_one_row_of_its_own_study_with_the_verdict_found():
-    rows = {line.split()[1]: line for line in frontpage.section().splitlines() if "| C" in line[:4]}
-    assert list(rows) == [claim.id for claim in claims()]
-    for row in results.reference("verdicts", "lab").to_dict("records"):
-        assert f"**{row['verdict']}**" in rows[row["claim"]]
-        for number in re.findall(r"[+−][\d.]+ \[[^]]*\]", row["difference"]):
-            assert number in rows[row["claim"]]
+def test_every_notebook_has_a_row_and_a_central_claim_gives_its_verdict():
+    assert list(rows()) == [path.stem[:2] for path in available()]
+    verdicts = reference("verdicts", "lab")
+    for study in studies():
+        for judged in map(claim, study.central):
+            row = rows()[judged.notebook[:2]]
+            mine = verdicts[(verdicts["claim"] == judged.id)]
+            assert any(verdict in row for verdict in mine["verdict"])
 
 
-def test_another_task_goes_into_the_column_of_photographs(monkeypatch):
-    found = pd.DataFrame({
-        "claim": ["C2.4", "C2.4"], "verdict": ["undecided", "supported"],
-        "difference": ["a − b: −1.0 [−2.0, +0.0] (claimed ≥ −1)", "a − b: −0.2 [−0.3, −0.1]"],
-        "given": [json.dumps({"task": ""}), json.dumps({"task": "photographs"})],
+def test_a_claim_judged_in_several_ways_is_counted(monkeypatch):
+    ways = pd.DataFrame({
+        "notebook": "12_specific_and_general", "parameters": "{}", "claim": "C2.9",
+        "verdict": ["supported", "undecided", "supported"],
     })
-    monkeypatch.setattr(frontpage, "reference", lambda name, profile: found)
-    (row,) = (line for line in frontpage.section().splitlines() if line.startswith("| C2.4 "))
-    assert row.endswith("| **undecided**: −1.0 [−2.0, +0.0] | **supported**: −0.2 [−0.3, −0.1] |")
+    others = reference("verdicts", "lab").query("claim != 'C2.9'")
+    every = pd.concat([ways, others])
+    monkeypatch.setattr(frontpage, "reference", lambda name, profile: every)
+    assert "Of 3 ways to test it: supported in 2, undecided in 1." in rows()["12"]
+
+
+def test_the_readme_is_short_and_lists_every_notebook():
+    text = frontpage.README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120 and len(text.encode()) <= 8 * 1024
+    assert all(f"(notebooks/{path.name})" in text for path in available())
+
+
+def test_the_two_commands_are_those_of_ci():
+    text = frontpage.README.read_text(encoding="utf-8")
+    commands = re.findall(r"^python3 -m venv .*$", text, re.MULTILINE)
+    assert len(commands) == 2
+    ci = (frontpage.ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert ".venv/bin/pytest" in ci and "'.[test]'" in ci

@@ -1,69 +1,69 @@
-"""The results and a picture in README.md, made from the reference that comes with the kit.
+"""The answers and the picture in README.md, made from the reference that comes with the kit.
 
-After a new reference: `python -m tlkit.readme` writes them anew; a test says when they are stale.
+After a new reference, `python -m tlkit.runner.frontpage` writes them anew; a test fails until then.
 """
 
 import json
-import re
 
 import matplotlib.pyplot as plt
+import nbformat
 import pandas as pd
 import seaborn as sns
 
 from tlkit.experiments.results import reference
 from tlkit.ground.paths import ROOT, SHIPPED, put
-from tlkit.judging.ledger import claims
+from tlkit.judging.intervals import in_words
+from tlkit.judging.ledger import Claim, claim
+from tlkit.runner.notebooks import available
+from tlkit.studies.published import studies
 
 README = ROOT / "README.md"
 PICTURE = SHIPPED / "pictures" / "pretraining.png"
-BEGIN, END = "<!-- results: python -m tlkit.readme -->\n", "<!-- end of results -->"
-COLUMNS = ("drawn targets (synthetic)", "photographs, 30 px")
-ANOTHER = ("task", "targets")  # parameters that put photographs in the place of drawn targets
-NUMBER = re.compile(r"[+−]?\d[\d.]* \[[^]]+\]")  # an estimate and its interval
+BEGIN, END = "<!-- answers: python -m tlkit.runner.frontpage -->\n", "<!-- end of answers -->"
 
 
-def section() -> str:
-    """A table of all claims for each study: both columns' verdicts, numbers in points."""
-    found = _by_column("verdicts")
-    parts, study = [], ""
-    for claim in claims():
-        if claim.study != study and claim.id.endswith(".1"):
-            study = claim.study
-            parts.append(f"\n**{study}**\n\n| claim | {' | '.join(COLUMNS)} |\n|---|---|---|\n")
-        rows = found[found["claim"] == claim.id]
-        cells = [_cell(rows[rows["column"] == column]) for column in COLUMNS]
-        ours = " *(ours)*" if claim.study == "tlkit" else ""
-        parts.append(f"| {claim.id}{ours} {claim.statement} | {' | '.join(cells)} |\n")
-    return "".join(parts) + "\n"
+def answers() -> str:
+    """Return a table of the notebooks: question, our answer in the lab, minutes."""
+    central = {claim(each).notebook: claim(each) for study in studies() for each in study.central}
+    minutes = json.loads((SHIPPED / "reference" / "times.json").read_text())["minutes"]
+    verdicts = _drawn("verdicts")
+    rows = ["| notebook | our answer, on drawn (synthetic) pictures | minutes |", "|---|---|---|"]
+    for path in available():
+        title = nbformat.read(path, as_version=4).cells[0].source.partition("\n")[0].strip("# ")
+        answer = "–"
+        if path.stem in central:
+            judged = central[path.stem]
+            answer = _answer(judged, verdicts[verdicts["claim"] == judged.id])
+        time = f"{max(0.5, minutes[path.stem]):.1f}"
+        rows.append(f"| [{path.stem[:2]}](notebooks/{path.name}) {title} | {answer} | {time} |")
+    return "\n".join(rows) + "\n"
 
 
-def _by_column(name: str) -> pd.DataFrame:
-    """A table of the reference with the column of this page that each row belongs to."""
-    found = reference(name, "lab")
-    given = [json.loads(told) for told in found["given"]]
-    found["column"] = [COLUMNS[any(map(each.get, ANOTHER))] for each in given]
-    return found
+def _drawn(name: str) -> pd.DataFrame:
+    """Return a table of the reference, only of runs with the notebooks' own parameters."""
+    table = reference(name, "lab")
+    own = [
+        not any(v for k, v in json.loads(p).items() if k != "profile") for p in table["parameters"]
+    ]
+    return table[own]
 
 
-def _cell(rows: pd.DataFrame) -> str:
-    """A line for each way of judging the claim."""
-    lines = []
-    for row in rows.fillna("").to_dict("records"):
-        numbers = NUMBER.findall(row["difference"])
-        least = re.match(r"least of \d+", row["difference"])
-        told = (f" ({least[0]})" if least else "") + ": " + ", ".join(numbers)
-        way = f"{row['way']}: " if row.get("way") else ""
-        lines.append(f"{way}**{row['verdict']}**{told}")
-    return "<br>".join(lines) or "–"
+def _answer(judged: Claim, rows: pd.DataFrame) -> str:
+    """Say the verdict, what it means, and the difference; or the count over several ways."""
+    if len(rows) > 1:
+        counts = rows["verdict"].value_counts()
+        words = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
+        return f"{judged.statement} Of {len(rows)} ways to test it: {words}."
+    row = rows.iloc[0]
+    numbers = in_words(*(float(row[name]) for name in ("mean", "low", "high")))
+    return f"**{row['verdict']}** ({numbers}): {judged.meaning(row['verdict']) or judged.statement}"
 
 
 def draw() -> plt.Figure:
-    """What pretrained weights gain over random ones, target by target (32_does_it_fit)."""
-    runs = _by_column("runs")
-    runs = runs[(runs["notebook"] == "32_does_it_fit") & (runs["column"] == COLUMNS[0])].copy()
-    runs[["target", "start"]] = runs["arm"].str.split(": ", n=1, expand=True)
-    runs["accuracy"] = 100 * runs["accuracy"].astype(float)
-    mean = runs.pivot_table("accuracy", "target", "start")[["random", "pretrained"]]
+    """Draw what pretrained weights gain over random ones, target by target (32_does_it_fit)."""
+    runs = _drawn("runs")
+    runs = runs[runs["notebook"] == "32_does_it_fit"].astype({"accuracy": float})
+    mean = 100 * runs.pivot_table("accuracy", "target", "scheme")[["random", "pretrained"]]
     mean = mean.loc[(mean["pretrained"] - mean["random"]).sort_values().index]
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
     axis.hlines(mean.index, mean["random"], mean["pretrained"], color="0.75", linewidth=2)
@@ -76,11 +76,10 @@ def draw() -> plt.Figure:
 
 
 def write() -> None:
-    """Put the section between its two marks in README.md, and draw the picture anew."""
+    """Put the answers between their two marks in README.md, and draw the picture anew."""
     draw().savefig(PICTURE, dpi=150)
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    put(README, before + BEGIN + section() + END + rest.split(END, 1)[1])
+    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    put(README, before + BEGIN + answers() + END + rest.split(END, 1)[1])
 
 
 if __name__ == "__main__":
