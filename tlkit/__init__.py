@@ -19,32 +19,34 @@ cli              the command tlkit
 
 from importlib import import_module
 
-# Public name -> its file. Loaded when first used: a worker needs no plotting library.
-_HOMES = {
-    "Run": "recipe", "Head": "recipe", "l2": "recipe", "l2_sp": "recipe",
-    "grid": "recipe", "choose": "recipe",
-    "load": "images.tasks",
-    "build": "networks.models", "modules": "networks.modules",
-    "transfer": "networks.transfer", "freeze": "networks.transfer",
-    "execute": "training.loop",
-    "sweep": "experiments.sweep", "search": "experiments.search", "read": "experiments.records",
-    "compare": "judging.compare", "differences": "judging.compare",
-    "measure": "judging.compare", "scores": "judging.compare",
-    "difference": "judging.intervals", "interval": "judging.intervals",
-    "Estimate": "judging.intervals",
-    "ensemble": "judging.ensembles", "verdicts": "judging.verdicts",
-    "published": "studies.published", "audit": "studies.audit",
-    "start": "runner.parameters",
+_FACE = {  # file -> its public names
+    "recipe": "Run Head l2 l2_sp grid choose",
+    "images.tasks": "load",
+    "networks.models": "build",
+    "networks.modules": "modules",
+    "networks.transfer": "transfer freeze",
+    "training.loop": "execute",
+    "experiments.records": "read",
+    "experiments.sweep": "sweep",
+    "experiments.search": "search",
+    "judging.intervals": "difference interval Estimate",
+    "judging.compare": "compare differences measure scores",
+    "judging.ensembles": "ensemble",
+    "judging.verdicts": "verdicts",
+    "studies.published": "published",
+    "studies.audit": "audit",
+    "runner.parameters": "start",
 }
+_HOMES = {name: home for home, names in _FACE.items() for name in names.split()}
 _ROOMS = (
-    "drawing", "experiments", "ground", "images", "judging", "networks", "plots", "recipe",
-    "runner", "studies", "training", "transferability",
+    *("ground", "recipe", "drawing", "networks", "images", "training", "experiments"),
+    *("transferability", "judging", "studies", "plots", "runner"),
 )
 
 __all__ = [*_HOMES, *_ROOMS]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> object:  # loads a room when first used: a worker needs no plots
     if name in _ROOMS:
         return import_module(f"tlkit.{name}")
     if name in _HOMES:

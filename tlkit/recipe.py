@@ -43,9 +43,7 @@ class Pull:
             raise ValueError(f"a penalty's strength must not be negative: {self.strength!r}")
 
 
-def l2(
-    strength: float, until: int | str = "head", parameters: str = "weights"
-) -> tuple[Pull, ...]:
+def l2(strength: float, until: int | str = "head", parameters: str = "weights") -> tuple[Pull, ...]:
     """Pull towards zero, up to the module `until`.
 
     "head" means everything, "transferred" the last module that was transferred.
@@ -54,8 +52,7 @@ def l2(
 
 
 def l2_sp(
-    strength: float, until: int | str = "transferred", parameters: str = "weights",
-    fisher: str = "",
+    strength: float, until: int | str = "transferred", parameters: str = "weights", fisher: str = ""
 ) -> tuple[Pull, ...]:
     """Pull towards the starting point; `fisher` is "source", "target" or "as coded" (vuong2022).
 
@@ -159,11 +156,18 @@ def _whole(least: int) -> tuple[str, Callable[[Any], bool]]:
 
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {
-    "lr": float, "mixup": float, "label_smoothing": float, "lr_scales": _pairs, "penalty": tuple,
+    "lr": float,
+    "mixup": float,
+    "label_smoothing": float,
+    "lr_scales": _pairs,
+    "penalty": tuple,
 }
 _WORDS = {
-    "frozen_bn": ("eval", "drift"), "augmentation": AUGMENTATIONS, "half": HALVES,
-    "normalisation": NORMALISATIONS, "schedule": SCHEDULES,
+    "frozen_bn": ("eval", "drift"),
+    "augmentation": AUGMENTATIONS,
+    "half": HALVES,
+    "normalisation": NORMALISATIONS,
+    "schedule": SCHEDULES,
 }
 _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # field -> limits in words, test
     "init": ("a word, a path as text or a Run", lambda init: isinstance(init, (str, Run))),
@@ -200,12 +204,11 @@ def grid(base: Run, **choices: list) -> dict[tuple, Run]:
     A key is the tuple of the values, in the order of the choices: the coordinates of an arm.
     """
     return {
-        values: replace(base, **dict(zip(choices, values)))
-        for values in product(*choices.values())
+        values: replace(base, **dict(zip(choices, values))) for values in product(*choices.values())
     }
 
 
 def choose(recipes: dict[str, Run], profile: str, task: str, changes: dict[str, Any]) -> Run:
     """Return the recipe of a profile, on another task unless `task` is "", with changed fields."""
-    other_task = {"task": task} if task else {}
+    other_task: dict[str, Any] = {"task": task} if task else {}
     return replace(recipes[profile], **other_task, **changes)

@@ -55,8 +55,8 @@ def _answer(judged: Claim, rows: pd.DataFrame) -> str:
         words = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
         return f"{judged.statement} Of {len(rows)} ways to test it: {words}."
     row = rows.iloc[0]
-    numbers = in_words(*(float(row[name]) for name in ("mean", "low", "high")))
-    return f"**{row['verdict']}** ({numbers}): {judged.meaning(row['verdict']) or judged.statement}"
+    mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
+    return f"**{row['verdict']}** ({in_words(mean, low, high)}): {judged.meaning(row['verdict']) or judged.statement}"
 
 
 def draw() -> plt.Figure:
