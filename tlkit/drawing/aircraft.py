@@ -1,11 +1,11 @@
-"""Twelve variants of aircraft, told apart by their engines, tail and hull, never by colour."""
+"""Twelve variants of aircraft that differ in engines, tail and hull, never in colour."""
 
 from itertools import product
 
-from .dice import Dice, darker, hsv, mix
+from .dice import Dice, darker, mix
 from .painter import Part
 from .scenery import Scene
-from .things import GLASS, METAL, TYRE, varnish
+from .vehicles import GLASS, METAL, TYRE, varnish
 
 ENGINES = ("wing", "rear", "propeller")  # below the wing, at the rear of the hull, at the nose
 TAILS = ("low", "tee")  # the tailplane at the hull, or on top of the fin
@@ -15,13 +15,12 @@ NAMES = tuple("_".join(variant) for variant in VARIANTS)
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of a variant from the side, its nose to the left."""
+    """Draw a variant from the side, its nose to the left."""
     engines, tail, hull = VARIANTS[label]
     below, rear, propeller = (engines == kind for kind in ENGINES)
     tee, short = tail == "tee", hull == "short"
     accent = varnish(dice)
-    paint = mix(hsv(dice.uniform(0, 1), dice.uniform(0, 0.2), dice.uniform(0.6, 0.98)), accent,
-                0.8 * dice.chance(0.3))
+    paint = mix(dice.colour((0, 1), (0, 0.2), (0.6, 0.98)), accent, 0.8 * dice.chance(0.3))
     length = (0.56 if short else 0.82) * dice.uniform(0.93, 1.07)
     radius = (0.22 if short else 0.12) * dice.uniform(0.9, 1.1)
     sweep, chord, reach = dice.uniform(0.2, 0.6), dice.uniform(0.12, 0.17), dice.uniform(0.3, 0.42)

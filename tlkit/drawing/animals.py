@@ -11,9 +11,9 @@ SIDES = (-1, 1)  # left and right
 
 
 def cat(dice: Dice) -> Scene:
-    """Pointed ears, short muzzle, bright eyes."""
-    eyes = hsv(dice.uniform(0.08, 0.36), dice.uniform(0.3, 0.75), dice.uniform(0.35, 0.95))
-    nose = hsv(dice.uniform(0.92, 1.05), dice.uniform(0.1, 0.5), dice.uniform(0.2, 0.8))
+    """Draw a cat: pointed ears, short muzzle, bright eyes."""
+    eyes = dice.colour((0.08, 0.36), (0.3, 0.75), (0.35, 0.95))
+    nose = dice.colour((0.92, 1.05), (0.1, 0.5), (0.2, 0.8))
     return _pet(
         dice, eyes, nose, pointed=np.clip(dice.normal(0.88, 0.15), 0, 1), flat=0.88,
         muzzle=dice.normal(0.12, 0.04), pupil=(0.035, 0.075), tabby=0.45, tongue=0.03,
@@ -21,12 +21,11 @@ def cat(dice: Dice) -> Scene:
 
 
 def dog(dice: Dice) -> Scene:
-    """Hanging ears (some have pointed ones), long muzzle, dark eyes."""
-    eyes = hsv(dice.uniform(0.03, 0.13), dice.uniform(0.3, 0.7), dice.uniform(0.1, 0.6))
-    pointed = np.clip(dice.normal(0.12, 0.12) + 0.7 * dice.chance(0.22), 0, 1)
+    """Draw a dog: hanging ears (some have pointed ones), long muzzle, dark eyes."""
+    eyes = dice.colour((0.03, 0.13), (0.3, 0.7), (0.1, 0.6))
     return _pet(
-        dice, eyes, BLACK, pointed, flat=1.0, muzzle=dice.normal(0.32, 0.05),
-        pupil=(0.05, 0.05), tabby=0.08, tongue=0.35,
+        dice, eyes, BLACK, pointed=np.clip(dice.normal(0.12, 0.12) + 0.7 * dice.chance(0.22), 0, 1),
+        flat=1.0, muzzle=dice.normal(0.32, 0.05), pupil=(0.05, 0.05), tabby=0.08, tongue=0.35,
     )
 
 
@@ -34,7 +33,7 @@ def _pet(
     dice: Dice, eyes: Colour, nose: Colour, pointed: np.ndarray, flat: float, muzzle: np.ndarray,
     pupil: tuple[float, float], tabby: float, tongue: float,
 ) -> Scene:
-    """A pet from the front, its body behind or beside the head; numbers near 1 are large."""
+    """Draw a pet from the front, its body behind or beside the head; numbers near 1 are large."""
     coat, second = _furs(dice)
     fur = {
         "stripes": dice.chance(tabby) * dice.uniform(0.15, 0.4), "fur": dice.uniform(0.06, 0.22),
@@ -82,7 +81,7 @@ def _pet(
 
 
 def _furs(dice: Dice) -> tuple[Colour, Colour]:
-    """The colour of a coat, and a lighter, darker or equal one that goes with it."""
+    """Return the colour of a coat, and a lighter, darker or equal colour that suits it."""
     hue, grey = dice.uniform(0.04, 0.12), dice.chance(0.4)
     saturation = dice.uniform(0.2, 0.65) * (1 - 0.85 * grey)
     coat = hsv(hue, saturation, dice.uniform(0.13, 0.95))
@@ -92,13 +91,13 @@ def _furs(dice: Dice) -> tuple[Colour, Colour]:
 
 
 def person(dice: Dice) -> Scene:
-    """Head and shoulders from the front."""
-    skin = hsv(dice.uniform(0.03, 0.09), dice.uniform(0.25, 0.6), dice.uniform(0.45, 0.97))
-    hair = hsv(dice.uniform(0.03, 0.12), dice.uniform(0, 0.65), dice.uniform(0.06, 0.75))
-    clothes = hsv(dice.uniform(0, 1), dice.uniform(0, 0.75), dice.uniform(0.1, 0.9))
+    """Draw head and shoulders from the front."""
+    skin = dice.colour((0.03, 0.09), (0.25, 0.6), (0.45, 0.97))
+    hair = dice.colour((0.03, 0.12), (0, 0.65), (0.06, 0.75))
+    clothes = dice.colour((0, 1), (0, 0.75), (0.1, 0.9))
     suit = dice.chance(0.4)
     clothes = mix(clothes, hsv(dice.uniform(0.55, 0.7), 0.25, dice.uniform(0.1, 0.4)), suit)
-    short, long, bald = dice.pick(0.6, 0.28, 0.12)
+    _, long, bald = dice.pick(0.6, 0.28, 0.12)
     width, height = dice.uniform(0.4, 0.48), dice.uniform(0.54, 0.62)
     mouth = hsv(dice.uniform(0.97, 1.02), 0.5, dice.uniform(0.4, 0.75))
     parts = [

@@ -1,4 +1,4 @@
-"""One to twelve like things: the class is how many there are."""
+"""One to twelve equal objects; the class is their number."""
 
 import numpy as np
 
@@ -12,14 +12,12 @@ PLACES = [(x, y) for y in (-0.66, -0.22, 0.22, 0.66) for x in (-0.66, -0.22, 0.2
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of so many things, none upon another, each of them in a place of its own."""
-    dark, light = (
-        hsv(dice.uniform(0, 1), dice.uniform(0, 0.7), value)
-        for value in (dice.uniform(0.1, 0.4), dice.uniform(0.7, 1))
-    )
+    """Draw `label` + 1 objects, each in a place of its own, so that none hides another."""
+    values = dice.uniform(0.1, 0.4), dice.uniform(0.7, 1)
+    dark, light = (hsv(dice.uniform(0, 1), dice.uniform(0, 0.7), value) for value in values)
     night = dice.chance(0.5)
     ground, colour = mix(light, dark, night), mix(dark, light, night)
-    size = dice.uniform(0.1, 0.18)  # so the painted area does not tell the number
+    size = dice.uniform(0.1, 0.18)  # so the painted area does not give the number away
     look = {"square": dice.uniform(-1, 1), "taper": dice.uniform(-0.5, 0.5), "width": size,
             "height": size * dice.uniform(0.7, 1)}
     turns = np.argsort([dice.uniform(0, 1) for _ in PLACES], axis=0)
@@ -29,5 +27,4 @@ def scene(label: int, dice: Dice) -> Scene:
              **look)
         for (x, y), turn in zip(PLACES, turns)
     ]
-    parts = [Part(ground, width=3, height=3), *parts]
-    return Scene(parts, tilt=0.1, scale=(0.75, 0.9), clutter=0)
+    return Scene([Part(ground, width=3, height=3), *parts], tilt=0.1, scale=(0.75, 0.9), clutter=0)

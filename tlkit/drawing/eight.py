@@ -4,12 +4,12 @@ from .animals import cat, dog, person
 from .dice import Dice
 from .plants import flower, fruit
 from .scenery import Scene
-from .things import airplane, car, motorbike
+from .vehicles import airplane, car, motorbike
 
 CLASSES = (airplane, car, cat, dog, flower, fruit, motorbike, person)
-NAMES = tuple(thing.__name__ for thing in CLASSES)
+NAMES = tuple(kind.__name__ for kind in CLASSES)
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of a class."""
+    """Draw pictures of a class."""
     return CLASSES[label](dice)

@@ -1,11 +1,15 @@
-"""Parts, and how one is painted over n images at once."""
+"""What a part is, and how to paint one over n images at once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .dice import Colour, Numbers
+
+Fields = dict[str, Any]  # some fields of a Part, by name
 
 
 @dataclass
@@ -13,8 +17,8 @@ class Part:
     """A shape with a texture. Fields are numbers or arrays [n]; lengths are in half images.
 
     The object's frame reaches from -1 to 1, y downwards. `width` and `height` are measured from
-    the part's centre. In the part's own frame u runs along its width, v along its height, and
-    both are ±1 at its border.
+    the part's centre. In the part's own frame, u runs along its width and v along its height.
+    Both are ±1 at its border.
     """
 
     colour: Colour
@@ -24,7 +28,7 @@ class Part:
     height: Numbers = 0.3
     angle: Numbers = 0.0  # radians, clockwise
     square: Numbers = 0.0  # -1 a diamond, 0 an ellipse, 1 a box
-    taper: Numbers = 0.0  # above 0 wider at the bottom, below 0 at the top
+    taper: Numbers = 0.0  # above 0 wider at the bottom, below 0 wider at the top
     bend: Numbers = 0.0  # above 0 the ends hang down
     hollow: Numbers = 0.0  # radius of the hole, 0 … 1
     stripes: Numbers = 0.0  # strength; so are fur, spots, shade and opacity, 0 … 1
@@ -38,18 +42,18 @@ class Part:
 
 @dataclass
 class Canvas:
-    """Where parts are painted: pixels, their coordinates, and the noise that textures use."""
+    """What parts are painted on: pixels, their coordinates, and the noise that textures use."""
 
-    image: torch.Tensor  # [n, 3, height, width]
-    x: torch.Tensor  # [n, height, width]
-    y: torch.Tensor
-    pixels: Numbers  # pixels to a unit of x, [n]
-    fine: torch.Tensor  # noise [n, height, width]
-    blotches: torch.Tensor
+    image: Tensor  # [n, 3, height, width]
+    x: Tensor  # [n, height, width]
+    y: Tensor
+    pixels: Numbers  # pixels in a unit of x, [n]
+    fine: Tensor  # noise [n, height, width]
+    blotches: Tensor
 
 
-def per_image(*values: Numbers) -> torch.Tensor:
-    """Numbers or arrays [n] as one tensor [len(values), n, 1, 1] that broadcasts over pixels."""
+def per_image(*values: Numbers) -> Tensor:
+    """Return numbers or arrays [n] as one tensor [len(values), n, 1, 1], for all pixels."""
     rows = np.stack(np.broadcast_arrays(np.zeros(1), *values)[1:])
     return torch.from_numpy(rows.astype(np.float32))[:, :, None, None]
 
@@ -57,8 +61,8 @@ def per_image(*values: Numbers) -> torch.Tensor:
 def paint(canvas: Canvas, part: Part) -> None:
     """Paint `part` over the canvas, in place.
 
-    Per pixel only sums, products, quotients and roots: they are rounded alike in every lane of
-    the processor, they are fast, and they leave no denormal numbers behind.
+    A pixel takes only sums, products, quotients and roots. Every lane of the processor rounds
+    these alike, they are fast, and they leave no denormal numbers behind.
     """
     u, v = _own_coordinates(canvas, part)
     squares = u.square().addcmul_(v, v)
@@ -67,8 +71,8 @@ def paint(canvas: Canvas, part: Part) -> None:
     canvas.image.lerp_(per_image(*part.colour).movedim(0, 1) * texture, alpha)
 
 
-def _own_coordinates(canvas: Canvas, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
-    """u and v of every pixel."""
+def _own_coordinates(canvas: Canvas, part: Part) -> tuple[Tensor, Tensor]:
+    """Return u and v of every pixel."""
     cos, sin = np.cos(part.angle), np.sin(part.angle)
     along, across = cos * part.x + sin * part.y, cos * part.y - sin * part.x  # its centre
     u_x, u_y, u_0, v_x, v_y, v_0, bend, taper = per_image(
@@ -84,14 +88,12 @@ def _own_coordinates(canvas: Canvas, part: Part) -> tuple[torch.Tensor, torch.Te
     return u, v
 
 
-def _texture(
-    canvas: Canvas, part: Part, u: torch.Tensor, v: torch.Tensor, squares: torch.Tensor
-) -> torch.Tensor:
-    """The factor by which each pixel of the part is lighter or darker than its colour."""
-    half = np.asarray(part.stripe_count) / 2
-    across, along = half * np.cos(part.stripe_angle), half * np.sin(part.stripe_angle)
+def _texture(canvas: Canvas, part: Part, u: Tensor, v: Tensor, squares: Tensor) -> Tensor:
+    """Return the factor by which each pixel of the part is lighter or darker than its colour."""
+    half = part.stripe_count / 2
     across, along, stripes, fur, spots, shade = per_image(
-        across, along, part.stripes, part.fur, part.spots, part.shade
+        half * np.cos(part.stripe_angle), half * np.sin(part.stripe_angle),
+        part.stripes, part.fur, part.spots, part.shade,
     )
     light = (v * 0.6).add_(squares, alpha=0.25).mul_(-shade).add_(1).addcmul_(canvas.fine, fur)
     if spots.any():
@@ -103,15 +105,12 @@ def _texture(
     return light
 
 
-def _coverage(
-    canvas: Canvas, part: Part, u: torch.Tensor, v: torch.Tensor, squares: torch.Tensor
-) -> torch.Tensor:
-    """How much of each pixel the part covers, its opacity included."""
-    square, hollow = np.asarray(part.square), np.asarray(part.hollow)
+def _coverage(canvas: Canvas, part: Part, u: Tensor, v: Tensor, squares: Tensor) -> Tensor:
+    """Return how much of each pixel the part covers, its opacity included."""
     sharpness = np.maximum(np.minimum(part.width, part.height) * canvas.pixels, 1)
     box, diamond, hole, sharpness, opacity = per_image(
-        np.maximum(square, 0), np.maximum(-square, 0), np.where(hollow > 0, hollow, -9),
-        sharpness, part.opacity,
+        np.maximum(part.square, 0), np.maximum(-part.square, 0),
+        np.where(part.hollow > 0, part.hollow, -9), sharpness, part.opacity,
     )
     radius = squares.sqrt()  # 1 at the border
     if box.any():

@@ -1,4 +1,4 @@
-"""Pairs of colours on shapes of chance: what is painted says nothing, how it is coloured all."""
+"""Pairs of colours on random shapes: only the colours tell the class."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -12,7 +12,7 @@ NAMES = tuple(f"{HUES[one]}_{HUES[two]}" for one, two in PAIRS)
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of a pair: four shapes of either colour, before any background."""
+    """Draw four shapes in each of the two colours, before any background."""
     colours = [
         hsv(dice.normal(hue / 6, 0.02), dice.uniform(0.5, 1), dice.uniform(0.4, 1))
         for hue in PAIRS[label]

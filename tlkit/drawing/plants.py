@@ -11,12 +11,12 @@ BERRIES = ((0, -0.3), (-0.3, -0.26), (0.3, -0.28), (-0.17, 0), (0.17, 0.02), (0.
 
 
 def flower(dice: Dice) -> Scene:
-    """A daisy, a flower of five broad petals, a rose, a tulip, or a spike of small flowers."""
+    """Draw a daisy, a flower of five broad petals, a rose, a tulip, or a spike of small flowers."""
     kinds = daisy, broad, rose, _, _ = dice.pick(0.25, 0.2, 0.2, 0.2, 0.15)
-    green = hsv(dice.uniform(0.22, 0.38), dice.uniform(0.4, 0.75), dice.uniform(0.25, 0.6))
-    petals = hsv(dice.uniform(0.7, 1.2), dice.uniform(0.45, 0.95), dice.uniform(0.65, 1))
+    green = dice.colour((0.22, 0.38), (0.4, 0.75), (0.25, 0.6))
+    petals = dice.colour((0.7, 1.2), (0.45, 0.95), (0.65, 1))
     petals = mix(petals, (0.95, 0.94, 0.92), dice.chance(0.2))
-    heart = hsv(dice.uniform(0.08, 0.17), dice.uniform(0.4, 0.95), dice.uniform(0.2, 0.95))
+    heart = dice.colour((0.08, 0.17), (0.4, 0.95), (0.2, 0.95))
     count = by_kind(kinds, dice.uniform(7, 11) // 1, 5, 6, 3, 10)
     turn, size = dice.uniform(0, 6), dice.uniform(0.9, 1.1)
     stripes = dice.chance(0.4) * 0.15 * (1 - rose)
@@ -38,8 +38,8 @@ def flower(dice: Dice) -> Scene:
 def _petal(
     number: int, kinds: list[np.ndarray], colour: Colour, angle: np.ndarray, size: np.ndarray
 ) -> Part:
-    """Petal 0 … 9; `angle` is its direction where petals stand around a heart."""
-    rose, tulip, spike = kinds[2:]
+    """Return petal 0 … 9; `angle` is its direction where petals stand around a heart."""
+    rose, tulip = kinds[2:4]
     inner = number >= 6  # a rose has six outer petals and four inner ones
     lean = number - 1  # the tulip's three: left, middle, right
     height = (number - 4.5) / 4.5  # on the spike, -1 at the top … 1 at the bottom
@@ -58,7 +58,7 @@ def _petal(
 
 
 def fruit(dice: Dice) -> Scene:
-    """Round, oval, a pear, a banana, or a bunch of berries; mostly before white."""
+    """Draw a round or oval fruit, a pear, a banana, or a bunch of berries; mostly before white."""
     kinds = _, oval, pear, banana, bunch = dice.pick(0.32, 0.25, 0.15, 0.13, 0.15)
     hue = by_kind(
         kinds, dice.uniform(-0.04, 0.24), dice.uniform(-0.12, 0.3), dice.uniform(0.1, 0.24),
@@ -81,7 +81,7 @@ def fruit(dice: Dice) -> Scene:
         Part(colour, 0, -0.22, 0.27, 0.42, square=0.1, taper=0.25, opacity=pear, **skin),
         Part(colour, 0, y, width, height * dice.uniform(0.88, 1.08), angle,
              taper=dice.normal(0, 0.12), bend=-banana * dice.uniform(0.8, 1.5), **skin),
-        *(Part(berry, *place, 0.21, 0.21, shade=0.55, opacity=bunch) for place in BERRIES),
+        *(Part(berry, x, y, 0.21, 0.21, shade=0.55, opacity=bunch) for x, y in BERRIES),
         Part((1, 1, 1), -0.18, y - 0.2, 0.1, 0.07, -0.6, shade=0,
              opacity=dice.uniform(0, 0.6) * (1 - banana - bunch)),
         Part((0.2, 0.45, 0.12), 0.18, -0.62, 0.17, 0.07, -0.4,

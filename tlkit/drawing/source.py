@@ -11,16 +11,17 @@ from .scenery import Scene
 
 NAMES = tuple(f"source_{number:03d}" for number in range(200))
 DESIGNS = 20_240  # the seed of all designs
+Place = tuple[float, float, float, float]  # x, y, angle, mirror (1 or -1)
 
 
 @dataclass
 class Group:
     """One part of a design, painted once, mirrored, or several times in a row or around."""
 
-    copies: list[tuple[float, float, float, float]]  # x, y, angle, mirror (1 or -1) of each
+    copies: list[Place]
     shape: dict[str, float]  # fields of Part that vary a little from picture to picture
     texture: dict[str, float]  # fields of Part that do not
-    colour: int  # which colour of the palette
+    colour: int  # its position in the palette
     presence: float  # in this share of the pictures
 
 
@@ -37,7 +38,7 @@ class Design:
 
 @cache
 def design(label: int, seed: int = DESIGNS) -> Design:
-    """The design of a class, from its own random numbers; another seed, other designs."""
+    """Return the design of a class by its own random numbers; another seed, other designs."""
     random = np.random.default_rng([seed, label])
     by_colour = random.random() < 0.35
     palette = [
@@ -59,47 +60,41 @@ def design(label: int, seed: int = DESIGNS) -> Design:
     )
 
 
-def group(
-    random: np.random.Generator, layout: str, extent: np.ndarray, presence: float
-) -> Group:
-    """A random group of parts of this extent (width and height)."""
+def group(random: np.random.Generator, layout: str, extent: np.ndarray, presence: float) -> Group:
+    """Return a random group of parts of this extent (width and height)."""
     x, y = (0, 0) if extent.max() > 0.5 else random.uniform(-0.65, 0.65, 2)
     angle, count = random.uniform(0, np.pi), random.integers(3, 7)
     turns = angle + 2 * np.pi * np.arange(count) / count
     radius, steps = max(np.hypot(x, y), 0.3), np.linspace(-0.6, 0.6, count)
-    copies = {
+    copies: dict[str, list[Place]] = {
         "once": [(x, y, angle, 1)],
         "mirrored": [(x, y, angle, 1), (-x, y, -angle, -1)],
         "fan": [(radius * np.cos(turn), radius * np.sin(turn), turn, 1) for turn in turns],
         "row": [(step, y, angle, 1) for step in steps],
-    }[layout]
+    }
     shape = {
         "width": extent[0], "height": extent[1], "square": random.uniform(-0.9, 1),
         "taper": random.uniform(-0.8, 0.8) * (random.random() < 0.6),
         "bend": random.uniform(-1, 1) * (random.random() < 0.4),
     }
-    plain, striped, furry, spotted = np.eye(4)[random.choice(4, p=[0.35, 0.25, 0.2, 0.2])]
+    _, striped, furry, spotted = np.eye(4)[random.choice(4, p=[0.35, 0.25, 0.2, 0.2])]
     texture = {
         "hollow": random.uniform(0.5, 0.85) * (random.random() < 0.15),
         "stripes": random.uniform(0.15, 0.5) * striped, "stripe_count": random.uniform(2, 8),
         "stripe_angle": random.uniform(0, np.pi), "fur": 0.04 + random.uniform(0.1, 0.3) * furry,
         "spots": random.uniform(0.2, 0.55) * spotted, "shade": random.uniform(0.1, 0.45),
     }
-    return Group(copies, shape, texture, int(random.integers(3)), presence)
+    return Group(copies[layout], shape, texture, int(random.integers(3)), presence)
 
 
 def scene(label: int, dice: Dice) -> Scene:
-    """Pictures of a class."""
+    """Draw pictures of a class."""
     return depict(design(label), dice)
 
 
-def depict(kind: Design, dice: Dice) -> Scene:
-    """Pictures of a design: its colours, places and shapes a little varied."""
-    return arrange(kind, [_colour(dice, *entry) for entry in kind.palette], dice)
-
-
-def arrange(kind: Design, palette: list[Colour], dice: Dice) -> Scene:
-    """Pictures of a design in other colours than its own: its places and shapes a little varied."""
+def depict(kind: Design, dice: Dice, palette: list[Colour] | None = None) -> Scene:
+    """Draw a design, in other colours than its own if given; places and shapes vary a little."""
+    palette = palette or [_colour(dice, *entry) for entry in kind.palette]
     parts = []
     for group in kind.groups:
         width = group.shape["width"] * np.exp(dice.normal(0, 0.12))
@@ -109,22 +104,18 @@ def arrange(kind: Design, palette: list[Colour], dice: Dice) -> Scene:
         right, down, turn = dice.normal(0, 0.05), dice.normal(0, 0.05), dice.normal(0, 0.1)
         there = dice.chance(group.presence)
         parts += [
-            Part(
-                palette[group.colour], x + right * mirror, y + down, width, height,
-                angle + turn * mirror, square, group.shape["taper"], bend,
-                **group.texture, opacity=there,
-            )
+            Part(palette[group.colour], x + right * mirror, y + down, width, height,
+                 angle + turn * mirror, square, group.shape["taper"], bend,
+                 opacity=there, **group.texture)
             for x, y, angle, mirror in group.copies
         ]
     return Scene(parts, kind.background, kind.studio, kind.tilt, scale=(0.7, 1.25))
 
 
-def _colour(
-    dice: Dice, hue: float, saturation: float, value: float, fixed: bool
-) -> Colour:
-    """A colour of the palette: near the design's, or of any hue but as light as the design's."""
+def _colour(dice: Dice, hue: float, saturation: float, value: float, fixed: bool) -> Colour:
+    """Return a colour near the design's, or one of any hue that is as light as the design's."""
     any_hue, any_saturation = dice.uniform(0, 1), 0.9 * dice.uniform(0, 1) ** 1.3
-    value = np.clip(dice.normal(value, 0.13), 0.08, 1)
+    light = np.clip(dice.normal(value, 0.13), 0.08, 1)
     if not fixed:
-        return hsv(any_hue, any_saturation, value)
-    return hsv(dice.normal(hue, 0.04), np.clip(dice.normal(saturation, 0.1), 0, 1), value)
+        return hsv(any_hue, any_saturation, light)
+    return hsv(dice.normal(hue, 0.04), np.clip(dice.normal(saturation, 0.1), 0, 1), light)

@@ -3,30 +3,29 @@
 import numpy as np
 
 from .dice import Colour, Dice, by_kind, darker, hsv, mix
-from .painter import Part
+from .painter import Fields, Part
 from .scenery import Scene
 
 TYRE, METAL, GLASS = (0.08, 0.08, 0.09), (0.58, 0.58, 0.6), (0.2, 0.25, 0.31)
 
 
 def varnish(dice: Dice) -> Colour:
-    """White, grey, black or any strong colour."""
+    """Return white, grey, black or any strong colour."""
     coloured = dice.chance(0.6)
     return hsv(dice.uniform(0, 1), coloured * dice.uniform(0.5, 0.95), dice.uniform(0.15, 0.95))
 
 
 def airplane(dice: Dice) -> Scene:
-    """A jet or a propeller machine from the side, or a jet from below; its nose to the left."""
+    """Draw a jet or a propeller plane from the side, or a jet from below; its nose to the left."""
     jet, propeller, below = dice.pick(0.5, 0.25, 0.25)
     upright, swept = 1 - below, 1 - propeller
     accent = varnish(dice)
-    pale = hsv(dice.uniform(0, 1), dice.uniform(0, 0.2), dice.uniform(0.6, 0.98))
-    hull = mix(pale, accent, propeller * dice.chance(0.6))
+    hull = mix(dice.colour((0, 1), (0, 0.2), (0.6, 0.98)), accent, propeller * dice.chance(0.6))
     length, radius = 0.9 - 0.15 * propeller, dice.uniform(0.11, 0.16) + 0.03 * propeller
     sweep, chord = 0.1 + dice.uniform(0.25, 0.6) * swept, dice.uniform(0.13, 0.18)
     span, rear, wheels = 0.38 + 0.12 * below, length * 0.85, upright * dice.chance(0.35)
     low = dice.chance(0.65)  # engines below the wing, or at the tail
-    wing = {"width": chord, "square": 0.6, "shade": 0.1}
+    wing: Fields = {"width": chord, "square": 0.6, "shade": 0.1}
     parts = [
         Part(darker(hull, 0.7), 0.1, -0.18 - 0.24 * below, height=0.26 + 0.24 * below, angle=sweep,
              taper=0.4, **wing),
@@ -53,7 +52,7 @@ def airplane(dice: Dice) -> Scene:
 
 
 def car(dice: Dice) -> Scene:
-    """From the side, or from the front."""
+    """Draw a car from the side or from the front."""
     kinds = aside, front = dice.pick(0.65, 0.35)
     body = varnish(dice)
     length = by_kind(kinds, dice.uniform(0.76, 0.92), 0.62)
@@ -61,7 +60,7 @@ def car(dice: Dice) -> Scene:
     roof = by_kind(kinds, dice.uniform(0.34, 0.55), 0.48)
     cabin, top = dice.normal(0.06, 0.1) * aside, -0.12 - deck / 2
     tall, slope, wheel = dice.uniform(0.22, 0.3), dice.uniform(0.25, 0.55), dice.uniform(0.17, 0.22)
-    pane = {"y": top + 0.03, "height": 0.68 * tall, "square": 0.75, "shade": -0.3}
+    pane: Fields = {"y": top + 0.03, "height": 0.68 * tall, "square": 0.75, "shade": -0.3}
     parts = [
         Part((0.1, 0.1, 0.1), 0, 0.46, length, 0.08, opacity=0.6),
         *(Part(TYRE, x, 0.4, 0.11, 0.17, square=0.7, opacity=front) for x in (-0.45, 0.45)),
@@ -87,7 +86,7 @@ def car(dice: Dice) -> Scene:
 
 
 def motorbike(dice: Dice) -> Scene:
-    """From the side: a sports machine with a fairing, or a naked one."""
+    """Draw a motorbike from the side: a sports machine with a fairing, or one without."""
     paintwork, sporty = varnish(dice), dice.chance(0.35)
     radius, reach = dice.uniform(0.29, 0.36), dice.uniform(0.55, 0.64)
     rake = dice.uniform(0.25, 0.6)
