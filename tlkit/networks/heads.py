@@ -1,6 +1,7 @@
-"""Grow a head on the source's classification layer."""
+"""Build a head that keeps the source's classification layer."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from tlkit.recipe import Head
 
 
 class ScaledNorm(nn.Module):
-    """Rows [n, channels] of Euclidean norm 1, times a learnt scale per channel.
+    """Scale each row of [n, channels] to Euclidean norm 1, times a learnt factor per channel.
 
     Source: Wang, Ramanan and Hebert 2017, "Growing a Brain", section 3.3.
     """
@@ -24,29 +25,29 @@ class ScaledNorm(nn.Module):
 
 
 def grow(model: nn.Module, head: Head, weights: Mapping[str, torch.Tensor] | None) -> None:
-    """Put the source's classification layer, from `weights`, and new layers in the head's place.
+    """Replace the head of `model` by the source's classification layer and new layers on top.
 
-    Draws the new layers first, so that both kinds of `head.layer` grow the same ones.
-    Raises ValueError where `weights` have no such layer, or the head is not a linear one.
+    `weights` are those of the source. The new layers are drawn first, so that they are the same
+    for both kinds of `head.layer`. Raises ValueError if `weights` have no classification layer,
+    or if the head of `model` is not one linear layer.
     """
     path = model.pretrained_cfg["classifier"]
-    new_layer = model.get_submodule(path) if isinstance(path, str) else None
-    if not isinstance(new_layer, nn.Linear):
+    replaced = model.get_submodule(path) if isinstance(path, str) else None
+    if not isinstance(replaced, nn.Linear):
         raise ValueError(f"the head of {type(model).__name__} is not one linear layer to grow on")
     if weights is None or f"{path}.weight" not in weights:
         raise ValueError(f"the initial weights have no classification layer {path} to keep")
     units = len(weights[f"{path}.weight"])
     widths = [units] + [head.width] * (head.new_layers - 1)
     new: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in pairwise(widths):
         new += [nn.Linear(inputs, outputs), nn.ReLU()]
-    new.append(nn.Linear(widths[-1], new_layer.out_features))
-    layer = nn.Linear(new_layer.in_features, units)
+    new.append(nn.Linear(widths[-1], replaced.out_features))
+    layer = nn.Linear(replaced.in_features, units)
     if head.layer == "source":
-        own = {name: weights[f"{path}.{name}"] for name, _ in layer.named_parameters()}
-        layer.load_state_dict(own)
+        layer.load_state_dict({name: weights[f"{path}.{name}"] for name in ("weight", "bias")})
     layer.requires_grad_(head.trained)
-    norms = {"batchnorm": nn.BatchNorm1d(units), "l2": ScaledNorm(units, head.scale)}
-    norm = [norms[head.norm]] if head.norm in norms else []
+    norms = {"batchnorm": [nn.BatchNorm1d(units)], "l2": [ScaledNorm(units, head.scale)]}
     parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, nn.Sequential(layer, *norm, *new))
+    grown = nn.Sequential(layer, *norms.get(head.norm, []), *new)
+    setattr(model.get_submodule(parent), name, grown)

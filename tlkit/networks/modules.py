@@ -1,12 +1,10 @@
-"""Any timm model as a row of modules, from the input to the head."""
+"""A timm model as a row of modules, from the input to the head."""
 
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
 
-from timm.models._manipulate import (
-    group_with_matcher,  # timm exports no public name for states
-)
+from timm.models._manipulate import group_with_matcher  # timm has no public name for it
 from timm.models.xception import Xception
 from torch import nn
 
@@ -17,14 +15,14 @@ FLOWS = {"entry": 4, "middle": 12}  # modules up to the end of Xception's flows 
 
 @dataclass(frozen=True)
 class Modules:
-    """The modules of a network in order; the head (classifier) is not among them.
+    """The modules of a network in order, without the head (its classifier).
 
-    A module has the path of its first layer as its name, as short as it can be: `block3`,
-    `layer2.0`, `conv1` for a stem of several layers.
+    The name of a module is the path of its first layer, as short as it can be: `block3`,
+    `layer2.0`, or `conv1` for a stem of several layers.
     """
 
     states: dict[str, list[str]]  # name of a module -> names of its state tensors
-    flows: dict[str, int]  # further names for the end of a prefix -> number of its modules
+    flows: dict[str, int]  # name of a flow -> number of modules up to its end
 
     def __len__(self) -> int:
         return len(self.states)
@@ -32,8 +30,8 @@ class Modules:
     def count(self, until: int | str) -> int:
         """Return how many modules, counted from the input, `until` means.
 
-        `until` is a number, "none", "all", the name of the last module, or for an Xception the
-        name of its last flow: "entry" (4 of 14 modules) or "middle" (12: entry and middle flow).
+        `until` is a number, "none", "all" or the name of the last module. For an Xception it is
+        also the name of a flow: "entry" (4 of 14 modules) or "middle" (12: entry and middle).
         Raises `UnknownName`, and ValueError for a number that this network does not have.
         """
         if isinstance(until, int):
@@ -60,16 +58,15 @@ class Modules:
 
 def modules(model: nn.Module) -> Modules:
     """Return the row of modules of a timm model, by timm's own grouping."""
-    head = model.pretrained_cfg["classifier"]
-    heads = (head,) if isinstance(head, str) else tuple(head)
-    body = [
-        (name, None)
-        for name in model.state_dict()
-        if not name.startswith(tuple(f"{head}." for head in heads))
-    ]
-    groups = [names for _, names in sorted(group_with_matcher(body, model.group_matcher()).items())]
-    users = Counter(path for names in groups for path in set().union(*map(_paths, names)))
-    states = {next(p for p in _paths(names[0]) if users[p] == 1): names for names in groups}
+    heads = model.pretrained_cfg["classifier"]
+    heads = (heads,) if isinstance(heads, str) else heads
+    of_heads = tuple(f"{head}." for head in heads)
+    body = [(name, None) for name in model.state_dict() if not name.startswith(of_heads)]
+    groups = group_with_matcher(body, model.group_matcher())
+    row = [names for _, names in sorted(groups.items())]
+    # A path that leads into one module only can be the name of that module.
+    users = Counter(path for names in row for path in {p for name in names for p in _paths(name)})
+    states = {next(p for p in _paths(names[0]) if users[p] == 1): names for names in row}
     return Modules(states, FLOWS if isinstance(model, Xception) else {})
 
 

@@ -15,23 +15,23 @@ __all__ = ["SmallXception"]  # timm adds the names of registered models
 
 WEIGHTS = SHIPPED / "weights" / "xception_small.safetensors"
 FISHER = SHIPPED / "weights" / "xception_small_fisher.safetensors"  # on the source images
-SMALLER = ((50, 98), (50, 390), (200, 98), (200, 390))  # classes and images of each, other sources
+SMALLER = ((50, 98), (50, 390), (200, 98), (200, 390))  # classes, images of each; fewer steps
 
 
 def weights_of(classes: int, images: int) -> Path:
-    """Where the weights learnt on a smaller source, or for fewer steps, are shipped."""
+    """Return the weights file of one of the `SMALLER` sources."""
     return SHIPPED / "weights" / f"xception_small_{classes}x{images}.safetensors"
 
 
 class Pointwise(nn.Conv2d):
-    """A 1 × 1 convolution as the matrix product that it is: on small maps half the time."""
+    """A 1 × 1 convolution as a matrix product: on small maps it takes half the time."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return F.linear(maps.movedim(1, -1), self.weight.flatten(1)).movedim(-1, 1)
 
 
 class Padded(nn.Conv2d):
-    """A 3 × 3 convolution that pads first: left to itself, oneDNN takes long for 2 × 2 maps."""
+    """A 3 × 3 convolution that pads first: oneDNN is slow if it has to pad 2 × 2 maps itself."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return super().forward(F.pad(maps, (1, 1, 1, 1)))
@@ -41,12 +41,15 @@ class SmallXception(Xception):
     """Xception's 14 modules and 36 convolutions (Chollet 2017, Figure 5) with narrow channels.
 
     Input `[n, 3, size, size]`, scaled to -1 … 1; output logits `[n, num_classes]`. Unlike the
-    original, the stem is padded and its second convolution is not wider than its first. All but
-    the layers is inherited from timm: forward, grouping, classifier.
+    original, the stem is padded, and its second convolution is as narrow as its first. The
+    forward pass, the grouping and the classifier are timm's.
     """
 
     def __init__(
-        self, num_classes: int = 1000, in_chans: int = 3, drop_rate: float = 0.0,
+        self,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
         nn.Module.__init__(self)  # timm's own constructor would build the wide layers
@@ -84,32 +87,33 @@ class SmallXception(Xception):
         for separable in [m for m in self.modules() if isinstance(m, SeparableConv2d)]:
             one = separable.pointwise
             separable.pointwise = Pointwise(one.in_channels, one.out_channels, 1, bias=False)
-        self.apply(_initialise)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def _card(file: Path, classes: int) -> dict:
-    return dict(
-        file=str(file), num_classes=classes, input_size=(3, 48, 48), pool_size=(2, 2),
-        mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), first_conv="conv1", classifier="fc",
-        license="mit",
-    )
+    return {
+        "file": str(file),
+        "num_classes": classes,
+        "input_size": (3, 48, 48),
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "first_conv": "conv1",
+        "classifier": "fc",
+        "license": "mit",
+    }
 
 
-default_cfgs = generate_default_cfgs({"xception_small.drawn": _card(WEIGHTS, 200)} | {
-    f"xception_small.drawn_{classes}x{images}": _card(weights_of(classes, images), classes)
-    for classes, images in SMALLER
-})
+cards = {"drawn": _card(WEIGHTS, 200)}  # the first is timm's default
+cards |= {f"drawn_{n}x{images}": _card(weights_of(n, images), n) for n, images in SMALLER}
+default_cfgs = generate_default_cfgs({f"xception_small.{tag}": cards[tag] for tag in cards})
 
 
 @register_model
 def xception_small(pretrained: bool = False, **kwargs: object) -> SmallXception:
-    """The small Xception; `pretrained=True` loads the weights learnt on the drawn source.
+    """Build the small Xception; `pretrained=True` loads the weights of the drawn source.
 
-    `xception_small.drawn_50x98` has those of a source of 50 classes with 98 images each.
+    The weights of `xception_small.drawn_50x98` are from 50 classes with 98 images each.
     """
     return build_model_with_cfg(SmallXception, "xception_small", pretrained, **kwargs)

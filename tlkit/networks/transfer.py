@@ -7,26 +7,24 @@ import torch
 from torch import nn
 
 
-def transfer(
-    model: nn.Module, weights: Mapping[str, torch.Tensor], names: Collection[str]
-) -> None:
-    """Copy the named state tensors from `weights`; all others of `model` stay as they are.
+def transfer(model: nn.Module, weights: Mapping[str, torch.Tensor], names: Collection[str]) -> None:
+    """Copy the named state tensors from `weights`; leave all others of `model` as they are.
 
-    `modules(model).first(4)` are the names of the first four modules. Raises ValueError when
+    `modules(model).first(4)` are the names of the first four modules. Raises ValueError if
     `weights` lack one of the tensors, or have it in another shape.
     """
     state = model.state_dict()
-    unfit = [
+    wrong = [
         name
         for name in names
         if (name not in weights or weights[name].shape != state[name].shape)
-        # Weights that were saved without BN's step counter are complete all the same.
+        # Some files leave out the step counter of batch normalisation. Nothing depends on it.
         and not name.endswith("num_batches_tracked")
     ]
-    if unfit:
+    if wrong:
         raise ValueError(
-            f"the weights do not fit {len(unfit)} of the {len(names)} tensors to transfer, such "
-            f"as {unfit[0]}; transfer fewer modules, or give weights of this very model"
+            f"the weights do not fit {len(wrong)} of the {len(names)} tensors to transfer, such "
+            f"as {wrong[0]}; transfer fewer modules, or give weights of this very model"
         )
     with torch.no_grad():
         for name in names:
@@ -35,17 +33,17 @@ def transfer(
 
 
 def freeze(model: nn.Module, names: Collection[str], batch_norm: str = "eval") -> None:
-    """Freeze the named state tensors: no gradient, and eval mode that `train()` cannot end.
+    """Freeze the named state tensors: no gradient, and eval mode even after `model.train()`.
 
     `modules(model).first("entry")` are the names of an Xception's entry flow. With
-    `batch_norm="drift"` their layers stay in training mode, the common mistake: the weights
-    stand still, but BN normalises by the batch and its running statistics move.
+    `batch_norm="drift"` the frozen layers stay in training mode, a common mistake: the weights
+    do not change, but batch normalisation uses the batch, and its running statistics move.
     """
     frozen = set(names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     for module in model.modules():
-        vars(module).pop("train", None)  # undo what an earlier call has frozen
+        vars(module).pop("train", None)  # undo an earlier call
     if batch_norm == "drift":
         return
     for path, module in model.named_modules():

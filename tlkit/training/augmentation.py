@@ -1,37 +1,38 @@
-"""Batched augmentation: every image of a batch gets its own draw, at the cost of one call."""
+"""Augment a batch in one call, with a random draw for each image."""
 
 import torch
 import torch.nn.functional as F
+from torch import Generator, Tensor
 from torchvision.transforms import v2
 
 
-def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """uint8 [n, 3, h, w] to float, as the weights expect it, channels last."""
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Turn pixels of 0 … 255 [n, 3, h, w] into float inputs of a network, channels last."""
     scaled = (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def augment(images: torch.Tensor, kind: str, generator: torch.Generator) -> torch.Tensor:
-    """Float images in 0 … 255 [n, 3, h, w], changed as `kind` says, one draw per image.
+def augment(images: Tensor, kind: str, generator: Generator) -> Tensor:
+    """Change float images in 0 … 255 [n, 3, h, w] at random, each in its own way.
 
-    "crop": a random crop of 60 to 100 % of the side, zoomed to full size, and a flip;
-    "colour": that, and random brightness, contrast and saturation;
-    "randaugment": torchvision's crops of 8 to 100 % of the area, flips, RandAugment with magnitude
-    9 of 10 and erasing of every second image: plested2021's rand-m9-mstd0.5-inc1 without the
-    spread of its magnitude and its chance to skip. One image at a time, by torch's global draws.
+    "none": no change.
+    "crop": a random crop of 60 to 100 % of the side, zoomed to full size, and a flip.
+    "colour": the same, with random brightness, contrast and saturation.
+    "randaugment": torchvision's crops of 8 to 100 % of the area, flips, RandAugment with
+    magnitude 9 of 10, and erasing in every second image. plested2021's rand-m9-mstd0.5-inc1 also
+    varies the magnitude and skips at random. It draws from torch's global generator.
     """
-    if kind == "none":
-        return images
     if kind == "randaugment":
         return _randaugment(images)
-    images = _crop_and_flip(images, generator)
+    if kind in ("crop", "colour"):
+        images = _crop_and_flip(images, generator)
     return _colour(images, generator) if kind == "colour" else images
 
 
 def mixup(
-    inputs: tuple[torch.Tensor, ...], targets: torch.Tensor, share: float
-) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-    """Each image with `share` of itself and the rest of the batch's image from the other end.
+    inputs: tuple[Tensor, ...], targets: Tensor, share: float
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Mix `share` of each image with the rest of its opposite, the first with the last.
 
     `targets` [n, classes] are mixed alike. Source: Zhang et al. 2018, with one share per batch.
     """
@@ -39,26 +40,29 @@ def mixup(
     return tuple(mixed[:-1]), mixed[-1]
 
 
-def _randaugment(images: torch.Tensor) -> torch.Tensor:
-    size = images.shape[-2:]
-    change = v2.Compose([
-        v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip(),
-        v2.RandAugment(magnitude=9, num_magnitude_bins=11), v2.ToDtype(torch.float32),
-        v2.Normalize((127.5,) * 3, (64,) * 3), v2.RandomErasing(p=0.5, value="random"),
-        v2.Normalize((-127.5 / 64,) * 3, (1 / 64,) * 3),  # back again: the noise fits the images
-    ])
+def _randaugment(images: Tensor) -> Tensor:
+    before = [
+        v2.RandomResizedCrop(images.shape[-2:], antialias=True),
+        v2.RandomHorizontalFlip(),
+        v2.RandAugment(magnitude=9, num_magnitude_bins=11),
+        v2.ToDtype(torch.float32),
+    ]
+    to_noise = v2.Normalize((127.5,) * 3, (64,) * 3)  # noise of variance 1 then fits the images
+    from_noise = v2.Normalize((-127.5 / 64,) * 3, (1 / 64,) * 3)
+    erase = v2.RandomErasing(p=0.5, value="random")
+    change = v2.Compose([*before, to_noise, erase, from_noise])
     return torch.stack([change(image) for image in images.to(torch.uint8)])
 
 
-def _uniform(low: float, high: float, n: int, generator: torch.Generator) -> torch.Tensor:
+def _uniform(low: float, high: float, n: int, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def _crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _crop_and_flip(images: Tensor, generator: Generator) -> Tensor:
     n = len(images)
     side = _uniform(0.6, 1.0, n, generator)
     flip = torch.randint(2, (n,), generator=generator) * 2 - 1
-    room = 1 - side  # how far the crop's centre may lie from the image's, half widths
+    room = 1 - side  # from the centre of the image to that of the crop at most, in half widths
     theta = torch.zeros(n, 2, 3)
     theta[:, 0, 0] = side * flip
     theta[:, 1, 1] = side
@@ -68,7 +72,7 @@ def _crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Te
     return F.grid_sample(images, places, padding_mode="reflection", align_corners=False)
 
 
-def _colour(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _colour(images: Tensor, generator: Generator) -> Tensor:
     brightness, contrast, saturation = (
         _uniform(0.6, 1.4, len(images), generator).view(-1, 1, 1, 1).to(images.device)
         for _ in range(3)

@@ -1,37 +1,43 @@
 """The diagonal Fisher information of a network's weights: exact, sampled, empirical, as coded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from tlkit.ground.names import check_name
 from tlkit.networks.models import with_source_head
 from tlkit.networks.small_xception import FISHER
 from tlkit.recipe import Run
-from tlkit.training.fisher_as_coded import AsCoded
-from tlkit.training.penalties import Rescale
+from tlkit.training.feeding import Feed
+from tlkit.training.fisher_as_coded import as_coded
+from tlkit.training.penalties import Factors
 
 WAYS = ("exact", "sampled", "empirical")
-MEMORY = 2**26  # gradients held at a time, in numbers: 256 MB
-BATCH = 64  # images at a time, at most: their activations take memory too
+MEMORY = 2**26  # numbers in the gradients of one batch, at most: 256 MB
+BATCH = 64  # images in one batch, at most: their activations take memory too
+TARGET_IMAGES = 512  # at most, for the Fisher information on the target
 
 
 @torch.no_grad()
 def diagonal(
-    model: nn.Module, images: torch.Tensor, way: str, names: Sequence[str],
-    labels: torch.Tensor | None = None, generator: torch.Generator | None = None,
-) -> dict[str, torch.Tensor]:
-    """Mean over `images` [n, 3, h, w] of the squared gradients of log f_k, for the named weights.
+    model: nn.Module,
+    images: Tensor,
+    way: str,
+    names: Sequence[str],
+    labels: Tensor | None = None,
+    generator: Generator | None = None,
+) -> dict[str, Tensor]:
+    """Return the mean over `images` [n, 3, h, w] of the squared gradient of log f_k, by name.
 
-    Squared for each image alone, in evaluation mode. Of the class k it takes
-    "exact": the expectation over the model's own outputs f (Li 2018, L2-SP-Fisher);
-    "sampled": one draw from f per image, with `generator`, the same in the mean;
-    "empirical": the label [n], which is the Fisher information only where f gives the labels.
+    The gradient is squared for each image alone, in evaluation mode. The class k is
+    "exact": every class, weighted by the model's own outputs f (Li 2018, L2-SP-Fisher);
+    "sampled": one draw from f per image with `generator`, which has the same expectation;
+    "empirical": the label [n]. This is the Fisher information only if f predicts the labels.
     Each tensor has the shape of its weight and is ≥ 0. Raises `UnknownName`, and ValueError for
-    an "empirical" one without labels.
+    "empirical" without labels.
     """
     check_name("way", way, WAYS)
     if way == "empirical" and labels is None:
@@ -40,69 +46,61 @@ def diagonal(
     model.eval()
     parameters = {name: model.get_parameter(name).detach() for name in names}
 
-    def log_likelihood(
-        values: dict[str, torch.Tensor], image: torch.Tensor, shares: torch.Tensor
-    ) -> torch.Tensor:
+    def log_likelihood(values: dict[str, Tensor], image: Tensor, shares: Tensor) -> Tensor:
         return functional_call(model, values, image[None])[0].log_softmax(0) @ shares
 
     gradients = vmap(grad(log_likelihood), in_dims=(None, 0, 0))
     size = max(1, min(BATCH, MEMORY // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    for batch in torch.arange(len(images)).split(size):
-        outputs = model(images[batch]).softmax(1)
-        one_label = labels[batch] if way == "empirical" else None
-        for classes, weights in _classes(outputs, way, one_label, generator):
-            found = gradients(parameters, images[batch], classes)
-            for name, gradient in found.items():
+    for rows in torch.arange(len(images)).split(size):
+        outputs = model(images[rows]).softmax(1)
+        own = None if labels is None else labels[rows]
+        for one_hot, weights in _classes(outputs, way, own, generator):
+            for name, gradient in gradients(parameters, images[rows], one_hot).items():
                 total[name] += torch.einsum("n,n...->...", weights, gradient.square())
     model.train(was_training)
     return {name: value / len(images) for name, value in total.items()}
 
 
 def _classes(
-    outputs: torch.Tensor, way: str, labels: torch.Tensor | None,
-    generator: torch.Generator | None,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One class for each image, as rows of 0 and 1 [n, classes], and its weight [n]."""
+    outputs: Tensor, way: str, labels: Tensor | None, generator: Generator | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Return classes k: one for each image, as rows of 0 and 1 [n, classes], and its weight [n]."""
     rows = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
     if way == "exact":
-        yield from ((row.expand_as(outputs), outputs[:, k]) for k, row in enumerate(rows))
-        return
+        return [(row.expand_as(outputs), outputs[:, k]) for k, row in enumerate(rows)]
     if way == "sampled":
         labels = torch.multinomial(outputs.cpu(), 1, generator=generator)[:, 0].to(outputs.device)
-    yield rows[labels], torch.ones_like(outputs[:, 0])
+    return [(rows[labels], torch.ones_like(outputs[:, 0]))]
 
 
-def weigh(
-    which: str, names: Sequence[str], run: Run, coded: AsCoded | None,
-    weights: Mapping[str, torch.Tensor] | None, images: torch.Tensor | None,
-) -> tuple[list[torch.Tensor] | None, Rescale | None]:
-    """What a penalty's squares are multiplied by: a tensor for each name, or how to compute it.
+def information(
+    run: Run, model: nn.Module, weights: Mapping[str, Tensor] | None, train: Feed
+) -> Callable[[str, Sequence[str]], Factors | None]:
+    """Return the function that `penalties.attach` asks for Fisher information.
 
-    `which` is one of `penalties.FISHERS`: "source" is exact, on the source images; "target" is
-    sampled, on the run's training `images`, from the source's outputs for them; "as coded" is
-    `coded`, at every step.
-    Raises FileNotFoundError where the source images are not here, and ValueError where `weights`
-    have no classification layer.
+    It takes one of `recipe.FISHERS` and names of parameters, and returns their factors:
+    "source": exact, on the source images; "target": sampled, on training images, from the outputs
+    of the source model; "as coded": see `as_coded`; "": None. It raises FileNotFoundError if the
+    source images are not here, and ValueError if `weights` have no classification layer.
     """
-    match which:
-        case "":
-            return None, None
-        case "as coded":
-            return None, coded.of(names)
-        case "source":
-            found = of_source(run)
-        case "target":
-            source = with_source_head(run.model, weights or {}).to(images.device)
-            generator = torch.Generator().manual_seed(run.seed)
-            found = diagonal(source, images, "sampled", names, generator=generator)
-    return [found[name] for name in names], None
+
+    def factors(kind: str, names: Sequence[str]) -> Factors | None:
+        if not kind:
+            return None
+        if kind == "as coded":
+            return as_coded(model, names)
+        diagonals = of_source(run) if kind == "source" else of_target(run, weights, train, names)
+        fixed = [diagonals[name].to(train.device) for name in names]
+        return lambda inputs: fixed
+
+    return factors
 
 
-def of_source(run: Run) -> dict[str, torch.Tensor]:
-    """Exact Fisher information of the weights that `run` starts from, on their source images.
+def of_source(run: Run) -> dict[str, Tensor]:
+    """Return the exact Fisher information of the initial weights, on their source images.
 
-    Raises FileNotFoundError where these are not here: for all but the shipped weights.
+    Raises FileNotFoundError for all weights but the shipped ones: their images are not here.
     """
     if run.init != "pretrained" or run.model not in ("xception_small", "xception_small.drawn"):
         raise FileNotFoundError(
@@ -110,3 +108,17 @@ def of_source(run: Run) -> dict[str, torch.Tensor]:
             'Fisher information on; take that of the target images: fisher="target"'
         )
     return load_file(FISHER)
+
+
+def of_target(
+    run: Run, weights: Mapping[str, Tensor] | None, train: Feed, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return the sampled Fisher information of the source model on the training images.
+
+    Raises ValueError if `weights` have no classification layer.
+    """
+    rows = torch.randperm(len(train), generator=Generator().manual_seed(run.seed))
+    images = train.normalised(rows[:TARGET_IMAGES])
+    source = with_source_head(run.model, weights or {}).to(train.device)
+    generator = Generator().manual_seed(run.seed)
+    return diagonal(source, images, "sampled", names, generator=generator)

@@ -1,44 +1,36 @@
-"""What vuong2022's code takes for the Fisher information; `fisher.py` has the real one."""
+"""What vuong2022's code computes as the Fisher information; `fisher.py` has the true one."""
 
 from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tlkit.training.penalties import Rescale
+from tlkit.training.penalties import Factors
 
 
-class AsCoded:
-    """What vuong2022's code has in the place of the Fisher information, at every step.
+def as_coded(model: nn.Module, names: Sequence[str]) -> Factors:
+    """Return what vuong2022's code uses as the Fisher information of the named parameters.
 
-    One number per tensor: the gradient of Σ_images Σ_classes log f on the batch in training mode,
-    through the starting network with its new random head, squared after the summing and divided
-    by the batch size; of all its elements in one row, the tensor takes the one whose place is the
-    tensor's own number. That lies in the first convolution while the model has fewer tensors than
-    the convolution has elements. (`timm/loss/l2sp_fisher.py` of the study's repository.)
+    It is one number per tensor, computed anew at every step. The code sums log f over the classes
+    and the images of the batch, for the starting network with its new head, in training mode. It
+    squares the gradient of this sum and divides it by the batch size. Then it puts the elements
+    of all tensors into one row, and tensor number t gets element number t. That element belongs
+    to the first convolution, unless the model has more tensors than this convolution elements.
+    (`timm/loss/l2sp_fisher.py` in the study's repository.)
     """
+    network = deepcopy(model).requires_grad_(True).train()
+    tensors = dict(network.named_parameters())
+    places = [list(tensors).index(name) for name in names]
+    sizes = torch.tensor([tensor.numel() for tensor in tensors.values()])
+    enough = int((sizes.cumsum(0) < len(tensors)).sum()) + 1
+    first = list(tensors.values())[:enough]
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = deepcopy(network).requires_grad_(True)
-        tensors = list(self.network.parameters())
-        sizes = torch.tensor([tensor.numel() for tensor in tensors])
-        self.needed = tensors[: int((sizes.cumsum(0) < len(tensors)).sum()) + 1]
-        self.inputs: tuple[torch.Tensor, ...] = ()
+    def factors(inputs: tuple[Tensor, ...]) -> list[Tensor]:
+        with torch.enable_grad():
+            total = network(*inputs).log_softmax(1).sum()
+            gradients = torch.autograd.grad(total, first)
+        row = torch.cat([gradient.flatten() for gradient in gradients])
+        return list((row.square() / len(inputs[0]))[places].unbind())
 
-    def of(self, names: Sequence[str]) -> Rescale:
-        """For the named tensors: a function of a step's inputs that gives a number for each."""
-        order = {name: place for place, (name, _) in enumerate(self.network.named_parameters())}
-        places = [order[name] for name in names]
-        return lambda inputs: list(self._row(inputs)[places].unbind())
-
-    def _row(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """The beginning of the row, long enough for all tensors; once for the inputs of a step."""
-        if inputs is not self.inputs:
-            self.network.train()
-            with torch.enable_grad():
-                total = self.network(*inputs).log_softmax(1).sum()
-                gradients = torch.autograd.grad(total, self.needed)
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            self.inputs, self.squares = inputs, flat.square() / len(inputs[0])
-        return self.squares
+    return factors

@@ -1,6 +1,8 @@
-"""Which parameters the optimizer treats alike: their learning rate and their weight decay."""
+"""Group the parameters that the optimizer treats alike: same learning rate, same weight decay."""
 
 from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
 
 from timm.optim import param_groups_weight_decay
 from torch import nn
@@ -19,25 +21,34 @@ def parameter_groups(model: nn.Module, row: Modules, run: Run) -> list[dict]:
     if ends != sorted(set(ends)):
         raise ValueError(f"the modules of Run.lr_scales must ascend from the input: {ends}")
     scales = [scale for _, scale in run.lr_scales] + [1.0]
-    numbers, head = row.numbers(), len(row)
-    scale_of = {
-        parameter: scales[bisect_right(ends, numbers.get(name, head))]
-        for name, parameter in model.named_parameters()
-    }
-    groups, own = [], exempt(model)  # timm exempts biases and BN by itself
-    for decayed in param_groups_weight_decay(model, run.decay(), no_weight_decay_list=own):
-        for scale in dict.fromkeys(scales):
-            alike = [each for each in decayed["params"] if scale_of[each] == scale]
-            groups.append(decayed | {"params": alike, "lr_scale": scale})
-    return groups
+    parts, decaying = part_numbers(model, row, ends), parameters_with_decay(model)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = run.decay() if parameter in decaying else 0.0
+            groups[decay, scales[parts[name]]].append(parameter)
+    return [
+        {"params": alike, "weight_decay": decay, "lr_scale": scale}
+        for (decay, scale), alike in groups.items()
+    ]
 
 
-def exempt(model: nn.Module) -> set[str]:
-    """Name the parameters that the model itself wants no weight decay on (position embeddings)."""
-    return set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+def part_numbers(model: nn.Module, row: Modules, ends: Sequence[int]) -> dict[str, int]:
+    """Return the part that each parameter lies in, if parts end after so many modules.
+
+    The head comes after the last module. Parts are counted from 0; what comes after the last
+    end has the number `len(ends)`.
+    """
+    modules, head = row.numbers(), len(row)
+    names = [name for name, _ in model.named_parameters()]
+    return {name: bisect_right(ends, modules.get(name, head)) for name in names}
 
 
-def undecayed(model: nn.Module) -> set[str]:
-    """Name the parameters without weight decay: biases, BN, and what the model itself names."""
-    thin = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
-    return thin | exempt(model)
+def parameters_with_decay(model: nn.Module) -> set[nn.Parameter]:
+    """Return the trained parameters that weight decay acts on: no biases and no BN.
+
+    The model itself may exclude more, such as its position embeddings.
+    """
+    exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else ()
+    groups = param_groups_weight_decay(model, 1.0, no_weight_decay_list=exempt)
+    return {each for group in groups if group["weight_decay"] for each in group["params"]}

@@ -1,11 +1,11 @@
-"""What a network makes of a task's images before it has been trained on any of them."""
+"""Compute what a network makes of a task's images before any training on them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tlkit.experiments.records import initial_weights
 from tlkit.images.tasks import load
@@ -17,57 +17,54 @@ from tlkit.training.feeding import Feed, feed
 
 
 class Features(NamedTuple):
-    """Of the images of one split."""
+    """Features of the images of one split."""
 
-    values: np.ndarray  # float64 [n, d], what the head is given
+    values: np.ndarray  # float64 [n, d], the inputs of the head
     labels: np.ndarray  # int64 [n]
     source: np.ndarray | None  # float64 [n, K], probabilities of the source's classes
 
 
 def features(run: Run) -> tuple[Features, Features]:
-    """Features of the training and of the validation images that `run` sees, in eval mode.
+    """Return the features of the training and the validation images of `run`, in eval mode.
 
-    The weights are those that `run.init` stands for, in all modules, whatever the run itself
-    transfers; for "random", those that the run of that seed starts from. `source` is None where
-    the source's classification layer is not among them. The test images stay untouched.
-
-    Like `execute`: one thread on a CPU, and torch's generator is seeded. Raises what `load` and
-    `initial_weights` raise, and ValueError for weights of another model.
+    The weights are those that `run.init` means, in all modules, even if the run transfers fewer.
+    For "random" they are those that the run of that seed starts from. `source` is None if the
+    weights have no classification layer. The test images stay unused. As in `execute`, a CPU
+    takes one thread, and torch's generator is seeded. Raises what `load` and `initial_weights`
+    raise, and ValueError for weights of another model.
     """
     torch.set_num_threads(1)
     torch.manual_seed(run.seed)
     task = load(run)
-    model, has_source = _network(run.model, len(task.classes), initial_weights(run))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device, memory_format=torch.channels_last)
+    model, has_source = _build(run.model, len(task.classes), initial_weights(run))
+    model.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
     _, train, val, _ = feed(model, task, run)
     model.eval()
-    return tuple(_features(model, split, has_source, run.batch_size) for split in (train, val))
+    at_once = 4 * run.batch_size
+    return _features(model, train, has_source, at_once), _features(model, val, has_source, at_once)
 
 
-def _network(
-    name: str, classes: int, weights: Mapping[str, torch.Tensor] | None
-) -> tuple[nn.Module, bool]:
-    """The model with the weights, and whether its head is the source's."""
-    if weights is not None:
-        try:
-            return with_source_head(name, weights), True
-        except (ValueError, RuntimeError):  # none there, or of another model: `transfer` will tell
-            pass
-    model = build(name, classes)
-    if weights is not None:
+def _build(name: str, classes: int, weights: Mapping[str, Tensor] | None) -> tuple[nn.Module, bool]:
+    """Return the model with the weights, and whether its head is that of the source."""
+    if weights is None:
+        return build(name, classes), False
+    try:
+        return with_source_head(name, weights), True
+    except (ValueError, RuntimeError):  # no head, or another model: then `transfer` raises
+        model = build(name, classes)
         transfer(model, weights, modules(model).first("all"))
-    return model, False
+        return model, False
 
 
 @torch.inference_mode()
-def _features(model: nn.Module, split: Feed, has_source: bool, batch_size: int) -> Features:
+def _features(model: nn.Module, split: Feed, has_source: bool, at_once: int) -> Features:
     values, source = [], []
-    for rows in torch.arange(len(split)).split(4 * batch_size):
-        maps = model.forward_features(split.images(rows))
+    for rows in torch.arange(len(split)).split(at_once):
+        maps = model.forward_features(split.normalised(rows))
         values.append(model.forward_head(maps, pre_logits=True).flatten(1).double().cpu())
         source.append(model.forward_head(maps).double().softmax(1).cpu())
     return Features(
-        torch.cat(values).numpy(), split.labels.cpu().numpy(),
+        torch.cat(values).numpy(),
+        split.labels.cpu().numpy(),
         torch.cat(source).numpy() if has_source else None,
     )

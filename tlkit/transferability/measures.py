@@ -1,7 +1,7 @@
-"""Measures of how well pretrained weights fit a target, from the features of its images.
+"""Measure how well pretrained weights fit a target, from the features of its images.
 
-Everywhere `features` is float [n, d], what the head would be given, and `labels` int [n]. None
-of the measures trains the network. Higher is a better fit; `linear_cka` compares two networks.
+Everywhere `features` is float [n, d], the inputs of the head, and `labels` int [n]. None of the
+measures trains the network. Higher is a better fit; `linear_cka` compares two networks.
 """
 
 import numpy as np
@@ -10,23 +10,22 @@ from sklearn.covariance import ledoit_wolf
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
-    """Log evidence per image (nats) of a Bayesian linear model of each one-hot class; their mean.
+    """Return the mean log evidence per image (nats) of Bayesian linear models, one per class.
 
-    You, Liu, Wang and Long 2021, "LogME", equation 2 (no intercept), its two precisions by the
-    fixed point of You et al. 2022, "Ranking and tuning pre-trained models", until it stands
-    still. A density, so of any sign. It ranks weights on one target: from target to target the
-    number of classes alone moves it. Scaling all features by one number changes nothing.
-
-    Raises ValueError for features that are not [n, d], not finite or all alike, for another
-    number of labels, and for a single class.
+    You, Liu, Wang and Long 2021, "LogME", equation 2: each model predicts 1 for its class and 0
+    for others, without an intercept. The two precisions come from the fixed point of You et al.
+    2022, "Ranking and tuning pre-trained models". The evidence is a density, so it can have any
+    sign. It ranks weights on one target. Between targets it depends on the number of classes.
+    The scale of the features does not matter. Raises ValueError for features that are not [n, d],
+    not finite or all alike, for another number of labels, and for a single class.
     """
-    features, labels = labelled(features, labels)
+    features, labels = check_labels(features, labels)
     targets = (labels[:, None] == np.unique(labels)).astype(float)
     scale = np.sqrt(np.mean(features**2))  # so that the bounds below mean the same everywhere
     left, singular, _ = np.linalg.svd(features / scale, full_matrices=False)
     n, spectrum = len(features), singular[:, None] ** 2
     within = (left.T @ targets) ** 2  # [rank, classes]
-    beyond = np.maximum(targets.sum(0) - within.sum(0), 0)  # out of the features' reach
+    beyond = np.maximum(targets.sum(0) - within.sum(0), 0)  # what no linear model can explain
     ratio = np.ones(targets.shape[1])  # precision of the weights / of the noise
     for _ in range(1000):
         before, shrunk = ratio, ratio / (spectrum + ratio)
@@ -35,7 +34,7 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         left_over = n - len(spectrum) + shrunk.sum(0)  # of the n degrees of freedom
         with np.errstate(divide="ignore"):
             ratio = (n - left_over) * residual / squared / left_over
-        ratio = np.clip(ratio, 1e-8, 1e8)  # at an end where features tell everything, or nothing
+        ratio = np.clip(ratio, 1e-8, 1e8)  # if features explain all or nothing
         if np.allclose(ratio, before, rtol=1e-6, atol=0):
             break
     noise = n / (residual + before * squared)  # the best precision for this ratio
@@ -44,30 +43,29 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def leep(source: np.ndarray, labels: np.ndarray) -> float:
-    """Mean log probability (nats, at most 0) of each label, told from the source's classes alone.
+    """Return the mean log probability (nats, at most 0) of the labels, from the source's classes.
 
-    `source` [n, K] are the source model's probabilities of its K classes. Nguyen, Hassner,
-    Seeger and Archambeau 2020, "LEEP", equation 2.
-
-    Raises ValueError for rows that are no probabilities, and as `logme` does.
+    `source` [n, K] are the source model's probabilities of its K classes. Source: Nguyen,
+    Hassner, Seeger and Archambeau 2020, "LEEP", equation 2. Raises ValueError for rows that are
+    no probabilities, and as `logme` does.
     """
-    source, labels = labelled(source, labels)
+    source, labels = check_labels(source, labels)
     if source.min() < 0 or not np.allclose(source.sum(1), 1, atol=1e-4):
         raise ValueError("rows of source are probabilities: none negative, their sum 1")
     targets = labels[:, None] == np.unique(labels)
     mass = source.sum(0)
-    given = targets.T @ source / np.where(mass > 0, mass, 1)  # P(label | source class)
-    return float(np.log((source @ given.T)[targets]).mean())
+    conditional = targets.T @ source / np.where(mass > 0, mass, 1)  # P(label | source class)
+    return float(np.log((source @ conditional.T)[targets]).mean())
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
-    """How far class means lie apart beside the spread of the features: 0 … min(d, classes − 1).
+    """Return the spread of the class means relative to that of all: 0 … min(d, classes − 1).
 
     Regularised: Ibrahim, Ponomareva and Mazumder 2021, "Newer is not always better", tr(Σ_α⁻¹
     (1 − α) Σ_between), with Σ_α and α by Ledoit and Wolf 2004. Without it (α = 0: Bao et al.
     2019) d near n overfits. Both covariances are divided by n. Raises as `logme` does.
     """
-    features, labels = labelled(features, labels)
+    features, labels = check_labels(features, labels)
     total, shrinkage = ledoit_wolf(features)
     classes, sizes = np.unique(labels, return_counts=True)
     means = np.stack([features[labels == each].mean(0) for each in classes])
@@ -77,14 +75,14 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
-    """Likeness of two networks' features, [n, d] and [n, e], of the same n images: 0 … 1.
+    """Return how similar two networks' features, [n, d] and [n, e], of n images are: 0 … 1.
 
     Linear centred kernel alignment: Kornblith, Norouzi, Lee and Hinton 2019, "Similarity of
-    neural network representations revisited", section 3. Neither rotations nor a scale change
-    it. It is biased: unrelated Gaussian features of d = e come to about d / (n + d), not to 0.
-    Raises ValueError for features as `logme` does, and for different numbers of images.
+    neural network representations revisited", section 3. Rotation and scale do not matter. It
+    is biased: for unrelated Gaussian features of d = e it is about d / (n + d), not 0. Raises
+    ValueError for features as `logme` does, and for different numbers of images.
     """
-    first, second = (_varied(finite(each)) for each in (first, second))
+    first, second = check_features(first), check_features(second)
     if len(first) != len(second):
         raise ValueError(f"features of {len(first)} and of {len(second)} images, not of the same")
     first, second = first - first.mean(0), second - second.mean(0)
@@ -92,27 +90,23 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.linalg.norm(second.T @ first) ** 2 / np.prod(alone))
 
 
-def labelled(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays; raises ValueError where there is nothing that a fit could be told from."""
-    features, labels = finite(features), np.asarray(labels)
+def check_labels(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays; raise ValueError unless there are two classes or more to fit."""
+    features, labels = check_features(features), np.asarray(labels)
     if labels.shape != (len(features),):
         raise ValueError(f"{len(features)} rows of features, but labels of shape {labels.shape}")
     if len(np.unique(labels)) < 2:
         raise ValueError("the labels are all alike: a fit needs two classes or more")
-    return _varied(features), labels
+    return features, labels
 
 
-def finite(features: np.ndarray) -> np.ndarray:
-    """Features as float64 [n, d]; raises ValueError for another shape, and for NaN or infinity."""
+def check_features(features: np.ndarray, varied: bool = True) -> np.ndarray:
+    """Return float64 [n, d]; raise ValueError for another shape, NaN, infinity, or equal rows."""
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or not features.size:
         raise ValueError(f"features are [n, d], not {features.shape}")
     if not np.isfinite(features).all():
         raise ValueError(f"{(~np.isfinite(features)).sum()} of the features are not finite")
-    return features
-
-
-def _varied(features: np.ndarray) -> np.ndarray:
-    if (features == features[0]).all():
+    if varied and (features == features[0]).all():
         raise ValueError("the features are the same for every image")
     return features
