@@ -21,7 +21,7 @@ def average_ranks(table: pd.DataFrame) -> tuple[pd.Series, float]:
 
 
 def critical_difference(methods: int, targets: int, level: float = LEVEL) -> float:
-    """Return how far average ranks must lie apart to tell two methods apart (Nemenyi's test).
+    """Return how far apart two average ranks must be to differ beyond chance (Nemenyi's test).
 
     Source: Demšar 2006, section 3.2.2: q · √(k (k + 1) / 6N), with k methods and N targets.
     """
@@ -32,8 +32,8 @@ def critical_difference(methods: int, targets: int, level: float = LEVEL) -> flo
 def wilson(wins: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
     """Return Wilson's interval for a share, 0 … 1; `wins` may count a tie as half.
 
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
-    SciPy's own takes whole wins only.
+    SciPy's own takes whole wins only. Source: Wilson 1927, "Probable inference, the law of
+    succession, and statistical inference".
     """
     z = stats.norm.ppf((1 + level) / 2)
     half = z * np.sqrt(wins * (trials - wins) / trials + z**2 / 4)
@@ -55,10 +55,7 @@ def win_probabilities(table: pd.DataFrame) -> pd.DataFrame:
     for first, second in combinations(ranks.index, 2):
         gain = table[first] - table[second]
         wins = (gain > 0).sum() + (gain == 0).sum() / 2
-        low, high = wilson(wins, targets)
-        rows.append({
-            "first": first, "second": second, "win probability": wins / targets, "low": low,
-            "high": high, "mean gain": gain.mean(),
-            "told apart": bool(ranks[second] - ranks[first] > critical),
-        })
-    return pd.DataFrame(rows)
+        apart = bool(ranks[second] - ranks[first] > critical)
+        rows.append((first, second, wins / targets, *wilson(wins, targets), gain.mean(), apart))
+    names = ["first", "second", "win probability", "low", "high", "mean gain", "told apart"]
+    return pd.DataFrame(rows, columns=names)

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tlkit.experiments.arms import Arm, select, words
-from tlkit.experiments.records import Record
 from tlkit.experiments.results import store
-from tlkit.judging.ensembles import Ensemble, outcome
+from tlkit.judging.ensembles import Outcome, outcome
 from tlkit.judging.intervals import Difference, difference
 from tlkit.judging.metrics import VALIDATION, contributions, largest_change
 
@@ -24,13 +23,14 @@ def scores(results: pd.DataFrame, arm: Arm, metric: str = "accuracy") -> np.ndar
     """Return what each image adds to the metric of an arm's runs: float [seeds, images].
 
     For accuracy 1 or 0, right or wrong. `arm` is a label, or coordinates such as
-    `{"target": "kin", "scheme": "L2-SP"}`. Raises what `arms.select` and `compare` raise.
+    `{"target": "kin", "scheme": "L2-SP"}`. Raises `UnknownName` for an arm that is not there,
+    ValueError for coordinates that several arms have.
     """
-    return np.stack([contributions(record, metric) for record in _records(results, arm).values()])
+    return np.stack([contributions(each, metric) for each in _outcomes(results, arm).values()])
 
 
-def _records(results: pd.DataFrame, arm: Arm) -> dict[int, Record | Ensemble]:
-    """Return an arm's record for each seed; a run that is in the table twice counts once."""
+def _outcomes(results: pd.DataFrame, arm: Arm) -> dict[int, Outcome]:
+    """Return an arm's outcome for each seed; a run that is in the table twice counts once."""
     runs = select(results, arm).drop_duplicates(["seed", "key"]).sort_values("seed")
     if runs["seed"].duplicated().any():
         arms = ", ".join(runs["arm"].unique()[:4])
@@ -39,31 +39,29 @@ def _records(results: pd.DataFrame, arm: Arm) -> dict[int, Record | Ensemble]:
 
 
 def compare(
-    results: pd.DataFrame, better: Arm, worse: Arm, metric: str = "accuracy",
-    worse_metric: str = "",
+    results: pd.DataFrame, better: Arm, worse: Arm, metric: str = "accuracy", worse_metric: str = ""
 ) -> Difference:
     """Return a metric of one arm minus another's, in points, paired by seed and by image.
 
-    `results` comes from `sweep`; an arm is a label or coordinates. Raises `UnknownName` for an arm
-    that is not there, ValueError for coordinates that several arms have, and for arms that were
+    `results` comes from `sweep`. Raises what `scores` raises, and ValueError for arms that were
     not trained with the same seeds.
     """
-    sides = [_records(results, better), _records(results, worse)]
+    sides = _outcomes(results, better), _outcomes(results, worse)
     seeds = [list(side) for side in sides]
     if seeds[0] != seeds[1]:
         raise ValueError(
             f"these arms are not paired; seeds of ({words(better)}): {seeds[0]}, "
-            f"of ({words(worse)}): {seeds[1]}"
+            f"of ({words(worse)}): {seeds[1]}; train both with the same seeds"
         )
-    metrics = (metric, worse_metric or metric)
-    outcomes = [
-        np.stack([contributions(record, of) for record in side.values()])
+    metrics = metric, worse_metric or metric
+    added = [
+        np.stack([contributions(each, of) for each in side.values()])
         for side, of in zip(sides, metrics)
     ]
     one = max(
-        largest_change(record, of) for side, of in zip(sides, metrics) for record in side.values()
+        largest_change(each, of) for side, of in zip(sides, metrics) for each in side.values()
     )
-    paired = difference(*outcomes, one=one)
+    paired = difference(added[0], added[1], one)
     if any(VALIDATION.fullmatch(of) for of in metrics):
         # Each seed has validation images of its own, so that their luck is in the seeds already.
         return replace(paired, by_image=(100 * one / paired.images) ** 2)
@@ -81,20 +79,17 @@ def differences(
     Raises what `compare` raises.
     """
     rows = []
-    groups = results.groupby(list(by), sort=False) if by else [((), results)]
-    for values, group in groups:
+    for values, group in results.groupby(list(by), sort=False) if by else [((), results)]:
         place = dict(zip(by, values))
+        others = [value for value in group[of].dropna().unique() if str(value) != str(to)]
         if str(to) not in set(group[of].astype(str)):
             continue
-        for value in group[of].unique():
-            if str(value) == str(to):
-                continue
+        for value in others:
             pair = compare(group, place | {of: value}, place | {of: to}, metric)
             low, high = pair.interval()
-            rows.append(place | {
-                of: value, "minus": to, "mean": pair.mean, "low": low, "high": high,
-                "text": str(pair), "seeds": pair.seeds, "images": pair.images,
-            })
+            numbers = {"mean": pair.mean, "low": low, "high": high, "text": str(pair)}
+            sizes = {"seeds": pair.seeds, "images": pair.images}
+            rows.append(place | {of: value, "minus": to} | numbers | sizes)
     table = pd.DataFrame(rows)
     store("differences", table.assign(of=of, metric=metric))
     return table

@@ -14,7 +14,7 @@ JOINT = "+"  # between the keys of the members
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several records that answer together; stands wherever a record's test outputs do."""
+    """Several records that answer together; it has test outputs as a record has."""
 
     records: tuple[Record, ...]
 
@@ -23,7 +23,7 @@ class Ensemble:
         return self.records[0].classes
 
     def test_outputs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Log of the mean softmax of the members [n, classes], and labels [n].
+        """Return the log of the members' mean softmax [n, classes], and the labels [n].
 
         Raises ValueError for members that were tested on other images.
         """
@@ -34,9 +34,14 @@ class Ensemble:
         return logsumexp(logs, axis=0) - np.log(len(logs)), labels[0]
 
 
-def outcome(key: str) -> Record | Ensemble:
-    """The record of a key, or the members of an ensemble."""
-    records = tuple(read(each) for each in key.split(JOINT))
+Outcome = Record | Ensemble
+
+
+def outcome(key: str) -> Outcome:
+    """Return the record of a key, or the ensemble of several; raises ValueError if one is gone."""
+    records = tuple(record for each in key.split(JOINT) if (record := read(each)))
+    if len(records) <= key.count(JOINT):
+        raise ValueError(f"no record of a run in {key!r}; call its sweep again")
     return Ensemble(records) if len(records) > 1 else records[0]
 
 
@@ -50,16 +55,14 @@ def ensemble(results: pd.DataFrame, arm: Arm, size: int) -> pd.DataFrame:
     and what `arms.select` raises.
     """
     runs = select(results, arm).drop_duplicates("key").sort_values("seed")
-    groups = [runs.iloc[start : start + size] for start in range(0, len(runs) - size + 1, size)]
-    if size < 2 or len(groups) < 1:
+    if size < 2 or len(runs) < size:
         raise ValueError(f"{len(runs)} runs of ({words(arm)}) give no ensemble of {size}")
     point = {} if isinstance(arm, str) else dict(arm)
     rows = []
-    for number, members in enumerate(groups):
+    for number in range(len(runs) // size):
+        members = runs.iloc[number * size : (number + 1) * size]
         best = members.iloc[members["val_accuracy"].argmax()]
         for role, key in (("best", best["key"]), ("ensemble", JOINT.join(members["key"]))):
-            label = f"{words(arm)}, {role} of {size}"
-            rows.append(
-                {"arm": label} | point | {"role": role, "size": size, "seed": number, "key": key}
-            )
+            label = {"arm": f"{words(arm)}, {role} of {size}"}
+            rows.append(label | point | {"role": role, "size": size, "seed": number, "key": key})
     return pd.DataFrame(rows)

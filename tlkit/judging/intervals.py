@@ -1,10 +1,11 @@
 """Intervals that say what they are, and the paired difference of two arms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 LEVEL = 0.95  # of every interval that is shown
@@ -18,17 +19,47 @@ def in_words(mean: float, low: float, high: float, places: int = 1) -> str:
 
     One seed has no interval, and the text says so.
     """
-    if not np.isfinite([low, high]).all():
-        return f"{_minus(f'{mean:+z.{places}f}')} [no interval]"
-    return _minus(f"{mean:+z.{places}f} [{low:z.{places}f}, {high:z.{places}f}]")
+    text = "no interval"
+    if np.isfinite([low, high]).all():
+        text = f"{low:z.{places}f}, {high:z.{places}f}"
+    return f"{mean:+z.{places}f} [{text}]".replace("-", "−")
 
 
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+class Evidence:
+    """What a claim is judged by: a number with its interval. `str` gives "+1.3 [0.5, 2.1]"."""
+
+    mean: float
+    seeds: int
+    places: int  # decimals of the text
+
+    def __str__(self) -> str:
+        return in_words(self.mean, *self.interval(), self.places)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the two-sided interval for the true value; unbounded for one seed."""
+        raise NotImplementedError
+
+    def verdict(self, at_least: float, level: float = LEVEL) -> str:
+        """Judge whether the true value is `at_least` this much.
+
+        "supported" or "contradicted" when the whole interval lies on one side, else "undecided".
+        """
+        low, high = self.interval(level)
+        if low >= at_least:
+            return "supported"
+        return "contradicted" if high < at_least else "undecided"
+
+    def clearance(self, at_least: float) -> float:
+        """Return how far above `at_least` the mean lies, in half-widths of its interval.
+
+        1 is just supported. Without an interval the unit is that of the mean.
+        """
+        low, high = self.interval()
+        return (self.mean - at_least) / ((high - low) / 2 if np.isfinite(high - low) else 1.0)
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Evidence):
     """A metric of one arm minus another's, in points, and where its variance comes from."""
 
     mean: float
@@ -37,25 +68,22 @@ class Difference:
     seeds: int
     images: int
     by_chance: float = 0.0  # the part of `by_seed` that is chance within each seed's outcomes
-    places: ClassVar[int] = 1  # decimals of the text
-
-    def __str__(self) -> str:
-        return in_words(self.mean, *self.interval(), self.places)
+    places: int = 1
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Two-sided interval for the true mean; unbounded for one seed.
+        """Return the two-sided interval for the true mean; unbounded for one seed.
 
-        Student's half-widths of the two parts, added as squares: few seeds give few degrees of
-        freedom, however many the images. Seeds that happen to agree count for no less than the
+        It adds Student's half-widths of the two parts as squares: few seeds give few degrees of
+        freedom, however many the images. Seeds that agree by luck count for no less than the
         chance within them.
         """
         if self.seeds < 2:
             return -np.inf, np.inf
-        half = self._half_width(level, self.seeds)
+        half = float(self._half_widths(level, np.array([self.seeds]))[0])
         return self.mean - half, self.mean + half
 
-    def _half_width(self, level: float, seeds: int | np.ndarray) -> float | np.ndarray:
-        """What it would be with `seeds` seeds of the same variance."""
+    def _half_widths(self, level: float, seeds: np.ndarray) -> np.ndarray:
+        """Return the half-width with other numbers of seeds of the same variance."""
         t_seeds, t_images, t_chance = (
             stats.t.ppf((1 + level) / 2, freedom)
             for freedom in (seeds - 1, self.images - 1, (seeds - 1) * (self.images - 1))
@@ -63,83 +91,47 @@ class Difference:
         by_seed = np.maximum(t_seeds**2 * self.by_seed, t_chance**2 * self.by_chance)
         return np.sqrt(by_seed * self.seeds / seeds + t_images**2 * self.by_image)
 
-    def verdict(self, at_least: float, level: float = LEVEL) -> str:
-        """Is the true difference `at_least` so many points?
-
-        "supported" or "contradicted" when the whole interval lies on one side, else "undecided".
-        """
-        return decide(self.interval(level), at_least)
-
-    def clearance(self, at_least: float) -> float:
-        """How far above `at_least` the mean lies, in half-widths (1: just supported), or points."""
-        half = self._half_width(LEVEL, self.seeds) if self.seeds > 1 else 1.0
-        return (self.mean - at_least) / half
-
     def seeds_to_decide(self, at_least: float, level: float = LEVEL) -> float:
-        """About how many seeds in all would decide if mean and variances stayed as they are.
+        """Return about how many seeds in all would decide, if mean and variances stayed the same.
 
-        Infinite when not even 1,000 would, with these test images, or when one seed cannot tell.
+        Infinite when 1,000 seeds with these test images would not, and for one seed.
         """
         seeds = np.arange(2, 1001)
-        enough = self._half_width(level, seeds) < abs(self.mean - at_least)
-        return seeds[enough][0] if enough.any() else np.inf
+        enough = seeds[self._half_widths(level, seeds) < abs(self.mean - at_least)]
+        return float(enough[0]) if len(enough) else np.inf
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Evidence):
     """Any other quantity that a claim is about."""
 
     mean: float
     at: Callable[[float], tuple[float, float]]  # the interval at a level
     seeds: int
     of: str  # what more of would narrow the interval, such as "targets"
-    places: int = 2  # decimals of the text
+    places: int = 2
 
     @classmethod
-    def t(cls, values: Sequence[float], of: str = "seeds", places: int = 2) -> "Estimate":
+    def t(cls, values: ArrayLike, of: str = "seeds", places: int = 2) -> "Estimate":
         """Estimate the mean of independent values, with Student's t interval."""
         values = np.asarray(values, float)
-
-        def at(level: float) -> tuple[float, float]:
-            return interval(values, level)
-
-        return cls(float(values.mean()), at, len(values), of, places)
-
-    def __str__(self) -> str:
-        return in_words(self.mean, *self.interval(), self.places)
+        return cls(float(values.mean()), partial(interval, values), len(values), of, places)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Two-sided interval for the true value."""
+        """Return the two-sided interval for the true value."""
         return self.at(level)
 
-    def verdict(self, at_least: float, level: float = LEVEL) -> str:
-        """Is the true value `at_least` that? In the words of `Difference.verdict`."""
-        return decide(self.interval(level), at_least)
 
-    def clearance(self, at_least: float) -> float:
-        """How far above `at_least` the value lies, in half-widths of its interval."""
-        low, high = self.interval()
-        return (self.mean - at_least) / (high - low) * 2
+def difference(better: np.ndarray, worse: np.ndarray, largest_change: float = 1.0) -> Difference:
+    """Return the paired difference of two arms, from what each image adds: [seeds, images] each.
 
+    For accuracy that is whether the image was right (bool). `largest_change` is the most that one
+    image can add or take (`metrics.largest_change`).
 
-def decide(interval: tuple[float, float], at_least: float) -> str:
-    """Does the whole interval lie above or below `at_least`?"""
-    low, high = interval
-    if low >= at_least:
-        return "supported"
-    return "contradicted" if high < at_least else "undecided"
-
-
-def difference(better: np.ndarray, worse: np.ndarray, one: float = 1.0) -> Difference:
-    """Paired difference of two arms, from what each image adds to their metric: [seeds, images].
-
-    For accuracy that is whether it was right (bool). `one` is the most that a single image can
-    change there (`metrics.largest_change`).
-
-    Two samples are averaged over: seeds (training images, order, new weights) and the test
-    images, which all seeds share: a crossed two-way layout (Owen 2007, "The pigeonhole
-    bootstrap"). The residual is counted with the seeds only, and the images count at least as if
-    they differed in one of them, since none found wrong does not mean that none ever will be.
+    It averages over two samples: seeds (training images, order, new weights) and test images,
+    which all seeds share. They make a crossed two-way layout (Owen 2007, "The pigeonhole
+    bootstrap"). The residual counts with the seeds only. The images count at least as if the arms
+    differed in one of them: a test set without errors does not prove that there are none.
     Raises ValueError for arms of different shape.
     """
     if better.shape != worse.shape:
@@ -147,31 +139,31 @@ def difference(better: np.ndarray, worse: np.ndarray, one: float = 1.0) -> Diffe
     better, worse = better.astype(float), worse.astype(float)
     points = 100 * (better - worse)
     seeds, images = points.shape
+    mean = float(points.mean())
     if seeds < 2:
-        return Difference(points.mean(), np.inf, np.inf, seeds, images)
+        return Difference(mean, np.inf, np.inf, seeds, images)
     rows, columns = points.mean(1, keepdims=True), points.mean(0, keepdims=True)
     by_seed = rows.var(ddof=1) / seeds
-    residual = ((points - rows - columns + points.mean()) ** 2).sum() / (seeds - 1) / (images - 1)
-    one = 100 * max(one, np.ptp([better, worse]))
+    residual = ((points - rows - columns + mean) ** 2).sum() / (seeds - 1) / (images - 1)
+    one = 100 * max(largest_change, np.ptp([better, worse]))
     by_image = max(columns.var(ddof=1) - residual / seeds, one**2 / images) / images
     by_chance = residual / seeds / images
-    return Difference(points.mean(), by_seed, by_image, seeds, images, by_chance)
+    return Difference(mean, by_seed, by_image, seeds, images, by_chance)
 
 
-def power(
-    effect: float, deviation: float, seeds: np.ndarray | int, level: float = LEVEL
-) -> np.ndarray | float:
-    """Chance that `seeds` paired seeds show a true `effect` to be above 0, 0 … 1.
+def power(effect: float, deviation: float, seeds: ArrayLike, level: float = LEVEL) -> np.ndarray:
+    """Return the chance that `seeds` paired seeds show a true `effect` to be above 0, 0 … 1.
 
     `deviation` is the standard deviation of the paired difference over seeds, in the unit of the
     effect, `level` that of the interval. Power of the t test behind `verdict` (noncentral t), the
     test images held fixed.
     """
-    critical = stats.t.ppf((1 + level) / 2, np.asarray(seeds) - 1)
-    return stats.nct.sf(critical, np.asarray(seeds) - 1, effect * np.sqrt(seeds) / deviation)
+    seeds = np.asarray(seeds)
+    critical = stats.t.ppf((1 + level) / 2, seeds - 1)
+    return stats.nct.sf(critical, seeds - 1, effect * np.sqrt(seeds) / deviation)
 
 
-def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+def interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     """Return Student's t interval for the mean of independent runs; unbounded for one run."""
     values = np.asarray(values, float)
     n = len(values)

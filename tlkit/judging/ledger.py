@@ -1,6 +1,7 @@
 """The claims of all studies, each with the comparisons that test it.
 
-To add a claim, write it into `data/studies/<study>/claims.toml` and name its id in the notebook.
+To add a claim, write it into `data/studies/<study>/claims.toml`, and judge it in its notebook with
+`tl.verdicts(results, ["C2.3"])`.
 """
 
 import tomllib
@@ -13,24 +14,25 @@ from tlkit.ground.paths import STUDIES
 
 @dataclass(frozen=True)
 class Comparison:
-    """The metric of the arm `better` minus that of `worse` is at least `at_least` points."""
+    """A metric of the arm `better` minus that of `worse`, claimed to be `at_least` points."""
 
     better: Arm
     worse: Arm
     at_least: float
-    metric: str = "accuracy"  # one that `metrics.contributions` knows
-    worse_metric: str = ""  # where it is another one
+    metric: str = "accuracy"  # see `metrics.contributions`
+    worse_metric: str = ""  # where the two differ
 
 
 @dataclass(frozen=True)
 class Claim:
     """A falsifiable statement, and the comparisons that must all hold for it.
 
-    Or, where it is not about arms, a `quantity` that is at least so much, such as a correlation.
+    A claim that is not about arms has a `quantity` instead, such as a correlation, and its least
+    value; some have both.
     """
 
     id: str
-    study: str  # the folder that it stands in
+    study: str  # its folder
     statement: str
     notebook: str  # where it is judged
     published: str
@@ -42,7 +44,7 @@ class Claim:
     at_least: float = 0.0
 
     def meaning(self, verdict: str) -> str:
-        """Say in a line what a verdict means in practice; "" where it means nothing yet."""
+        """Return in one line what a verdict means in practice; "" for an undecided claim."""
         return {"supported": self.supported, "contradicted": self.contradicted}.get(verdict, "")
 
 
@@ -53,16 +55,11 @@ def claims() -> tuple[Claim, ...]:
         for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
             compared = tuple(Comparison(**each) for each in entry.pop("comparisons", ()))
             ledger.append(Claim(name, path.parent.name, comparisons=compared, **entry))
-    return tuple(sorted(ledger, key=lambda claim: _order(claim.id)))
+    return tuple(sorted(ledger, key=lambda claim: [int(part) for part in claim.id[1:].split(".")]))
 
 
 def claim(claim_id: str) -> Claim:
-    """Return the claim of that id, such as "C2.3"; raises `UnknownName` for another."""
+    """Return the claim with this id, such as "C2.3"; raises `UnknownName` for another."""
     known = {each.id: each for each in claims()}
     check_name("claim", claim_id, known)
     return known[claim_id]
-
-
-def _order(claim_id: str) -> tuple[str, int]:
-    study, _, number = claim_id.partition(".")
-    return study, int(number)

@@ -1,4 +1,4 @@
-"""What tests say that have only one run of each method: they know nothing of the seed's luck."""
+"""Tests for one run of each method. They do not know that another seed gives another result."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,10 +18,10 @@ def z_test(first: ArrayLike, second: ArrayLike, images: int) -> np.ndarray:
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     """Return McNemar's exact two-sided p value: which images each run had right, bool [images].
 
-    Source: McNemar 1947, "Note on the sampling error of the difference between correlated
-    proportions or percentages". 1 where the runs differ on no image.
+    1 where the runs differ on no image. Source: McNemar 1947, "Note on the sampling error of the
+    difference between correlated proportions or percentages".
     """
-    only_first, only_second = (first & ~second).sum(), (second & ~first).sum()
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     if only_first + only_second == 0:
         return 1.0
-    return float(stats.binomtest(int(only_first), int(only_first + only_second)).pvalue)
+    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
