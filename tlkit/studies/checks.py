@@ -1,63 +1,68 @@
 """Can a published number be right? Checks for any study; each needs only what was printed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 
 def impossible(accuracy: ArrayLike) -> np.ndarray:
-    """Whether an accuracy, in %, lies outside 0 … 100. Any shape."""
+    """Return whether an accuracy, in %, lies outside 0 … 100. Any shape."""
     accuracy = np.asarray(accuracy)
     return (accuracy < 0) | (accuracy > 100)
 
 
 def grim(printed: str, images: ArrayLike) -> np.ndarray:
-    """Whether a whole number of right answers gives the percentage `printed`: bool [2, sizes].
+    """Return whether a whole number of right answers gives the percentage `printed`.
 
-    `images` are the sizes of test sets, [sizes]. The first row is for rounding to the nearest
-    (a half may go either way: up, to even, or as the float falls), the second for truncation.
-    The decimals are those printed: "87.6" may be anything that rounds to it, even in a column of
-    two decimals. Raises ValueError for what is no decimal number.
+    `images` are the possible sizes of the test set, [sizes]; the result is bool [2, sizes]. The
+    first row is for rounding to the nearest: a half may go up, to even, or as the float falls. The
+    second is for truncation. Only the decimals that are printed count: "87.6" may be anything that
+    rounds to it, even in a column of two decimals. Raises ValueError for text that is no number.
     Source: GRIM, Brown and Heathers 2017, doi 10.1177/1948550616673876.
     """
     images = np.asarray(images)
     scale = 100 * 10 ** len(printed.partition(".")[2])
     digits = int(printed.replace(".", ""))  # the printed share is digits / scale, exactly
-    # The fewest right answers that are not too few (integers, rounded up): are they too many?
-    rounded = np.maximum(-(-images * (2 * digits - 1) // (2 * scale)), 0)
-    truncated = np.maximum(-(-images * digits // scale), 0)
-    return np.stack([
-        (rounded <= images) & (2 * scale * rounded <= (2 * digits + 1) * images),
-        (truncated <= images) & (scale * truncated < (digits + 1) * images),
-    ])
+    # The fewest right answers that are not too few: are they too many?
+    rounded = np.maximum(_up(images * (2 * digits - 1), 2 * scale), 0)
+    truncated = np.maximum(_up(images * digits, scale), 0)
+    return np.stack(
+        [
+            (rounded <= images) & (2 * scale * rounded <= (2 * digits + 1) * images),
+            (truncated <= images) & (scale * truncated < (digits + 1) * images),
+        ]
+    )
 
 
-def grim_all(printed: Sequence[str], images: ArrayLike) -> np.ndarray:
-    """Whether one test set, by one rule of rounding, gives all these percentages: bool [sizes]."""
+def _up(numerator: np.ndarray, denominator: int) -> np.ndarray:
+    """Divide integers and round up, exactly."""
+    return (numerator + denominator - 1) // denominator
+
+
+def grim_all(printed: Iterable[str], images: ArrayLike) -> np.ndarray:
+    """Return whether one test set, with one rule of rounding, gives all percentages: [sizes]."""
     return np.all([grim(each, images) for each in printed], axis=0).any(axis=0)
 
 
 def split_sizes(counts: ArrayLike, percent: int) -> list[int]:
-    """Sizes of a test split of so many %, from the images per class: ascending.
+    """Return possible sizes of a test split of `percent` %, ascending, from the images per class.
 
     The share of each class, or that of all images, rounded down or up.
     """
     counts = np.asarray(counts)
-    return sorted({
-        int(size)
-        for parts in (counts, counts.sum(keepdims=True))
-        for size in ((parts * percent // 100).sum(), -(-parts * percent // 100).sum())
-    })
+    parts = [part * percent for part in (counts, counts.sum(keepdims=True))]
+    sizes = [share.sum() for part in parts for share in (part // 100, _up(part, 100))]
+    return sorted({int(size) for size in sizes})
 
 
 def majority_share(counts: ArrayLike) -> float:
-    """Accuracy, in %, of always naming the largest class, from the images per class."""
+    """Return the accuracy, in %, of always naming the largest class, from the images per class."""
     return 100 * np.max(counts) / np.sum(counts)
 
 
 def guessing_losses(counts: ArrayLike) -> tuple[float, float]:
-    """Cross-entropy, in nats, of two answers that ignore the image: class shares, uniform (ln k).
+    """Return the cross-entropies, in nats, of two guesses: by class shares, and uniform (ln k).
 
     `counts` are the images per class, each at least 1. No constant answer has a lower loss than
     the first, which is the entropy of the classes.
@@ -67,18 +72,18 @@ def guessing_losses(counts: ArrayLike) -> tuple[float, float]:
 
 
 def standard_error(first: ArrayLike, second: ArrayLike, images: ArrayLike) -> np.ndarray:
-    """Of the difference of two accuracies (%) on `images` test images each, in points.
+    """Return that of the difference of two accuracies (%) on `images` test images each, in points.
 
-    Binomial, as if the two test sets were independent (unpaired): all that printed accuracies
-    allow. Two models on the same images usually differ by less chance than this.
+    Binomial, as if the two test sets were independent (unpaired): printed accuracies allow no
+    more. Two models on the same images usually differ by less chance than this.
     """
     first, second = np.asarray(first), np.asarray(second)
     return np.sqrt((first * (100 - first) + second * (100 - second)) / np.asarray(images))
 
 
 def z(first: ArrayLike, second: ArrayLike, images: ArrayLike) -> np.ndarray:
-    """Difference of two accuracies (%), first minus second, in standard errors.
+    """Return the difference of two accuracies (%), first minus second, in standard errors.
 
-    Not finite where the standard error is 0: both are 0 or 100 %.
+    It is not finite where the standard error is 0: both are 0 or 100 %.
     """
     return (np.asarray(first) - np.asarray(second)) / standard_error(first, second, images)

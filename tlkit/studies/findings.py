@@ -1,7 +1,6 @@
-"""What the checks find in published accuracies, each in one sentence; for any study.
+"""Say what the checks find in published accuracies, in sentences; for any study.
 
-`figures` has one row per printed accuracy: where, group (its rows can be compared), task, printed,
-accuracy (%), loss (nats). `counts` gives the images per class of each task.
+`counts` gives the images per class of each task.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +8,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from tlkit.judging.intervals import LEVEL
@@ -31,123 +29,134 @@ class Finding(NamedTuple):
     kind: str
 
 
-def of_figures(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """Everything that needs no knowledge of the study beyond its figures."""
-    possible = np.array([_has_size(row, counts[row.task]) for row in figures.itertuples()])
-    for row in figures[~possible].itertuples():
-        yield _impossible(row, counts[row.task])
-    for row in figures.itertuples():
-        yield from _losses(row, counts[row.task])
-    for (group, task), rows in figures[possible].groupby(["group", "task"], sort=False):
-        yield _test_size(f"{group}, {task}", rows["printed"].unique(), counts[task])
-        ranked = rows.sort_values("accuracy", kind="stable").itertuples()
-        for worse, better in pairwise(ranked):
+class Figure(NamedTuple):
+    """A printed accuracy, in %."""
+
+    where: str
+    printed: str
+    group: str = ""  # figures of one group can be compared
+    task: str = ""
+    loss: float = np.nan  # nats
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.printed)
+
+
+def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
+    """Yield all findings that need no knowledge of the study beyond its figures."""
+    possible = [each for each in figures if _has_size(each, counts[each.task])]
+    yield from (_impossible(each, counts[each.task]) for each in figures if each not in possible)
+    for each in figures:
+        yield from _losses(each, counts[each.task])
+    for group, task in dict.fromkeys((each.group, each.task) for each in possible):
+        mine = [each for each in possible if (each.group, each.task) == (group, task)]
+        printed = list(dict.fromkeys(each.printed for each in mine))
+        yield _test_size(f"{group}, {task}", printed, counts[task])
+        for worse, better in pairwise(sorted(mine, key=lambda each: each.accuracy)):
             if better.accuracy > worse.accuracy:
-                yield difference(better, worse, likely_sizes(counts[task]))
-    for task, rows in figures[possible].groupby("task", sort=False):
-        yield _baseline(task, rows["accuracy"], counts[task])
+                yield sampling_error(better, worse, likely_sizes(counts[task]))
+    for task in dict.fromkeys(each.task for each in possible):
+        accuracies = [each.accuracy for each in possible if each.task == task]
+        yield _baseline(task, accuracies, counts[task])
 
 
 def likely_sizes(images: np.ndarray) -> list[int]:
-    """Test images of the usual splits, from the images per class, where a study states none."""
+    """Return the test images of the usual splits, from the images per class."""
     return [checks.split_sizes(images, share)[0] for share in USUAL]
 
 
 def points(value: float, decimals: int = 2) -> str:
-    """A difference, with its sign."""
+    """Return a difference with its sign."""
     return f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def in_words(first: float, second: float, sizes: Sequence[int]) -> tuple[str, bool]:
-    """Difference of two accuracies (%) with its z; whether it exceeds noise at all `sizes`.
+def gap(first: float, second: float, sizes: Sequence[int]) -> tuple[str, str]:
+    """Return the difference of two accuracies (%) with its z in words, and its kind.
 
-    `sizes` are the possible numbers of test images, ascending.
+    `sizes` are the possible numbers of test images, ascending. The kind is "exceeds noise" if the
+    difference does so for all of them, else "within noise".
     """
     scores = checks.z(first, second, sizes)
-    said = [f"{each:.1f}".replace("-", "−") for each in scores]
-    words = (
-        f"{points(first - second)} points, z {_range(said)} for "
-        f"{_range([f'{size:,}' for size in sizes])} test images"
-    )
-    return words, bool(np.all(np.abs(scores) > CRITICAL))
+    ends = _range([f"{each:.1f}".replace("-", "−") for each in scores])
+    images = _range([f"{size:,}" for size in sizes])
+    text = f"{points(first - second)} points, z {ends} for {images} test images"
+    return text, "exceeds noise" if np.all(np.abs(scores) > CRITICAL) else "within noise"
 
 
-def difference(better: NamedTuple, worse: NamedTuple, sizes: Sequence[int]) -> Finding:
-    """Whether noise explains why one row of `figures` is better than another."""
-    said, exceeds = in_words(better.accuracy, worse.accuracy, sizes)
+def sampling_error(better: Figure, worse: Figure, sizes: Sequence[int]) -> Finding:
+    """Judge whether noise explains why one figure is better than another."""
+    text, kind = gap(better.accuracy, worse.accuracy, sizes)
     error = checks.standard_error(better.accuracy, worse.accuracy, 1)
     needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
-    return Finding(
-        f"{better.where} − {worse.where}", f"{better.printed} − {worse.printed} %",
-        "sampling error", f"{said}; from {needed:,.0f} images on |z| exceeds {CRITICAL:.2f}.",
-        "exceeds noise" if exceeds else "within noise",
-    )
+    text += f"; |z| exceeds {CRITICAL:.2f} from {needed:,.0f} images on."
+    where = f"{better.where} − {worse.where}"
+    return Finding(where, f"{better.printed} − {worse.printed} %", "sampling error", text, kind)
 
 
 def _range(values: Sequence[str]) -> str:
     return " to ".join(dict.fromkeys([values[0], values[-1]]))
 
 
-def _has_size(row: NamedTuple, images: np.ndarray) -> bool:
-    return bool(checks.grim(row.printed, np.arange(1, images.sum() + 1)).any())
+def _has_size(figure: Figure, images: np.ndarray) -> bool:
+    return bool(checks.grim(figure.printed, np.arange(1, images.sum() + 1)).any())
 
 
-def _impossible(row: NamedTuple, images: np.ndarray) -> Finding:
-    said = f"No test set of up to {images.sum():,} images can give this"
-    if checks.impossible(row.accuracy):
-        said += (
-            f": it is outside 0 to 100 %. With the point one place to the left it is "
-            f"{row.accuracy / 10:.4g} %, where naming the largest class gives "
+def _impossible(figure: Figure, images: np.ndarray) -> Finding:
+    text = f"No test set of up to {images.sum():,} images can give this"
+    if checks.impossible(figure.accuracy):
+        text += (
+            ": it is outside 0 to 100 %. With the decimal point one place to the left it would be "
+            f"{figure.accuracy / 10:.4g} %, and always naming the largest class gives "
             f"{checks.majority_share(images):.1f} %"
         )
-    return Finding(row.where, f"{row.printed} %", "range, GRIM", f"{said}.", "impossible")
+    return Finding(figure.where, f"{figure.printed} %", "range, GRIM", f"{text}.", "impossible")
 
 
-def _losses(row: NamedTuple, images: np.ndarray) -> Iterator[Finding]:
-    """A loss that guessing has, or worse, beside an accuracy that guessing has not."""
+def _losses(figure: Figure, images: np.ndarray) -> Iterator[Finding]:
+    """Find a loss of guessing, or a worse one, beside an accuracy that is better than guessing."""
     informed, uniform = checks.guessing_losses(images)
-    if row.loss < informed or row.accuracy <= checks.majority_share(images):
+    if figure.loss < informed or figure.accuracy <= checks.majority_share(images):
         return
-    if row.loss <= uniform:
-        said = f"is chance: guessing costs {informed:.4f} (by class shares) to {uniform:.4f}"
+    text = f"A uniform guess has a loss of {uniform:.4f} (ln {len(images)})"
+    if figure.loss <= uniform:
+        text += f", a guess by class shares one of {informed:.4f}: this loss lies between the two."
     else:
-        said = f"is worse than the {uniform:.4f} of a uniform guess"
-        if row.accuracy < 100:
-            wrong = row.loss / (1 - row.accuracy / 100)
-            said += f"; if all of it came from the wrong answers, {wrong:.1f} nats from each"
-    yield Finding(
-        row.where, f"{row.printed} %, loss {row.loss:.4f} nats", "loss of guessing",
-        f"The loss {said} (uniform over {len(images)} classes: ln {len(images)}).", "inconsistent",
-    )
+        text += ": this loss is worse."
+        if figure.accuracy < 100:
+            wrong = figure.loss / (1 - figure.accuracy / 100)
+            text += f" If only wrong answers cause it, each of them costs {wrong:.1f} nats."
+    published = f"{figure.printed} %, loss {figure.loss:.4f} nats"
+    yield Finding(figure.where, published, "loss of guessing", text, "inconsistent")
 
 
-def _test_size(where: str, printed: np.ndarray, images: np.ndarray) -> Finding:
-    """Which sizes of a test set give all of these accuracies; the study states none."""
+def _test_size(where: str, printed: Sequence[str], images: np.ndarray) -> Finding:
+    """Say which sizes of a test set give all of these accuracies; the study states none."""
     every = np.arange(1, images.sum() + 1)
     likely = np.unique([size for share in SHARES for size in checks.split_sizes(images, share)])
     fitting, good = (sizes[checks.grim_all(printed, sizes)] for sizes in (every, likely))
     smallest = {each: every[checks.grim(each, every).any(0)][0] for each in printed}
-    hardest = max(smallest, key=smallest.get)
+    hardest = max(printed, key=lambda each: smallest[each])
     never = [each for each in printed if not checks.grim(each, likely).any()]
     which = f" ({', '.join(f'{size:,}' for size in good)})" if 0 < len(good) < 4 else ""
-    least = f", the smallest {fitting[0]:,}" if len(fitting) else ""
-    lone = f"No likely one gives {', '.join(never)}" if never else "Each alone fits a likely one"
-    return Finding(
-        where, f"{', '.join(printed)} %", "GRIM",
-        f"Of {len(likely)} likely test sizes ({SHARES[0]} to {SHARES[-1]} % splits, {likely[0]:,} "
-        f"to {likely[-1]:,}) {len(good) or 'none'}{which} can give all of these, rounded alike; of "
-        f"all sizes up to {every[-1]:,}, {len(fitting):,} can{least}. {lone}; {hardest} needs "
-        f"{smallest[hardest]:,} images or more.",
-        "not shown" if len(fitting) else "inconsistent",
+    least = f", the smallest of them {fitting[0]:,}" if len(fitting) else ""
+    alone = f"No likely one gives {', '.join(never)}" if never else "Each alone fits a likely one"
+    text = (
+        f"There are {len(likely)} likely test sizes ({SHARES[0]} to {SHARES[-1]} % splits, "
+        f"{likely[0]:,} to {likely[-1]:,} images). With one rule of rounding, "
+        f"{len(good) or 'none'} of them{which} can give all of these; of all sizes up to "
+        f"{every[-1]:,}, {len(fitting):,} can{least}. {alone}; {hardest} needs "
+        f"{smallest[hardest]:,} images or more."
     )
+    kind = "not shown" if len(fitting) else "inconsistent"
+    return Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
 
 
-def _baseline(task: str, accuracies: pd.Series, images: np.ndarray) -> Finding:
+def _baseline(task: str, accuracies: Sequence[float], images: np.ndarray) -> Finding:
     majority = checks.majority_share(images)
-    low, high = accuracies.min(), accuracies.max()
-    return Finding(
-        task, f"{low:g} to {high:g} %", "majority class",
-        f"Naming the largest class always gives {majority:.1f} %; the published accuracies lie "
-        f"{low - majority:.1f} to {high - majority:.1f} points above it.",
-        "not shown",
+    low, high = min(accuracies), max(accuracies)
+    text = (
+        f"Always naming the largest class gives {majority:.1f} %; the published accuracies lie "
+        f"{low - majority:.1f} to {high - majority:.1f} points above it."
     )
+    return Finding(task, f"{low:g} to {high:g} %", "majority class", text, "not shown")

@@ -3,119 +3,209 @@
 The sizes of the public test sets are those of the sets' own splits; the page states none.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tlkit.studies import checks, paddleclas2020_sources
-from tlkit.studies.findings import CRITICAL, Finding, difference, in_words, points
-from tlkit.studies.paddleclas2020_sources import BATCH, padded
+from tlkit.studies import checks
+from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, points, sampling_error
 from tlkit.studies.published import published
 
-SEARCHES = ["fixed", "grid", "bayes"]
+SEARCHES = ["fixed", "grid", "bayes"]  # of the first table
+RECIPES = ["fixed", "search"]  # of the second table, for either source
+CELLS = [f"{source}_{recipe}" for source in ("imagenet", "large") for recipe in RECIPES]
+BATCH = 32  # of the page's recipes
 
 
 def findings() -> Iterator[Finding]:
+    """Yield all findings."""
     text = published("paddleclas2020", "text").set_index("setting")["value"]
+    yield from _first_table(text)
+    yield from _second_table(text)
+
+
+def _first_table(text: pd.Series) -> Iterator[Finding]:
+    """Compare fixed recipe, grid and Bayesian search on eight public sets."""
     figures = published("paddleclas2020", "table1").set_index("dataset")
-    sizes = published("paddleclas2020", "sets").set_index("dataset")
-    printed = published("paddleclas2020", "table1", printed=True).set_index("dataset")
-    for dataset, row in figures.iterrows():
-        yield from _no_share(dataset, printed.loc[dataset, SEARCHES], sizes.at[dataset, "test"])
-        yield from _gain(dataset, row, sizes.at[dataset, "test"])
-    yield _luck(figures, sizes["test"])
-    yield _bayes(figures, sizes["test"])
-    yield from _loses(figures, text["Bayesian search loses at most"])
-    yield from _fewer(figures, text["Bayesian search takes times fewer"])
-    yield from _two_rates(text)
-    yield from paddleclas2020_sources.findings(text)
+    images = published("paddleclas2020", "sets").set_index("dataset")["test"][figures.index]
+    printed = published("paddleclas2020", "table1", printed=True).set_index("dataset")[SEARCHES]
+    for dataset, row in printed.iterrows():
+        yield from _no_share(dataset, list(row), images[dataset])
+        grid = Figure(f"first table, {dataset}, grid", row["grid"])
+        fixed = Figure("fixed", row["fixed"])
+        if grid.accuracy > fixed.accuracy:
+            yield sampling_error(grid, fixed, [images[dataset]])
+    yield _luck(figures, images)
+    yield _bayes(figures, images)
+    yield from _text(figures, text)
 
 
-def _no_share(dataset: str, printed: pd.Series, images: int) -> Iterator[Finding]:
-    """Accuracies that cannot all be of the test images, nor of these filled up to whole batches."""
-    sizes = sorted({images, padded(images)})
+def _no_share(dataset: str, printed: Sequence[str], images: int) -> Iterator[Finding]:
+    """Find accuracies that are no shares of the test images, nor of these in whole batches."""
+    sizes = sorted({images, _padded(images)})
     if checks.grim_all(printed, sizes).any():
         return
     never = [each for each in printed if not checks.grim(each, sizes).any()]
-    said = f"{', '.join(never)} of neither" if never else "each alone by one or the other"
-    yield Finding(
-        f"first table, {dataset}", f"{', '.join(printed)} %", "GRIM",
-        f"Not all can be shares of {images:,} test images, nor of {sizes[-1]:,}, whole batches of "
-        f"{BATCH}, rounded alike: {said}. They are of other images, or no plain top-1 accuracies.",
-        "inconsistent" if never else "not shown",
+    fit = f"Neither size gives {', '.join(never)}" if never else "Each alone fits one of the sizes"
+    text = (
+        f"With one rule of rounding, these are not all shares of {images:,} test images, nor of "
+        f"{sizes[-1]:,}, whole batches of {BATCH}. {fit}. So the test images are other ones, or "
+        "these are no plain top-1 accuracies."
     )
-
-
-def _gain(dataset: str, row: pd.Series, images: int) -> Iterator[Finding]:
-    """The best run of the grid over the fixed recipe."""
-    rows = pd.DataFrame({"accuracy": row[["grid", "fixed"]].astype(float)})
-    rows["where"] = [f"first table, {dataset}, grid", "fixed"]
-    rows["printed"] = rows["accuracy"].map("{:.2f}".format)
-    if row["grid"] > row["fixed"]:
-        yield difference(*rows.itertuples(), [images])
+    where, kind = f"first table, {dataset}", "inconsistent" if never else "not shown"
+    yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
 
 
 def _luck(figures: pd.DataFrame, images: pd.Series) -> Finding:
-    """What the best of so many equal runs gains over one of them, if each had its own test set."""
-    error = np.sqrt(figures["fixed"] * (100 - figures["fixed"]) / images[figures.index])
+    """Say what the best of equally good runs gains over one of them by luck."""
+    error = np.sqrt(figures["fixed"] * (100 - figures["fixed"]) / images)
     luck = error * figures["grid_trials"].map(expected_maximum)
     gain = figures["grid"] - figures["fixed"]
     below = gain.index[gain <= luck]
     small = ", ".join(f"{each} {points(gain[each])} (luck {points(luck[each])})" for each in below)
-    return Finding(
-        "first table, grid − fixed", f"{points(gain.min())} to {points(gain.max())} points",
-        "best of many",
-        f"The best of {figures['grid_trials'].max()} runs is set against one; on which images it "
-        f"was chosen is not stated. If the test images chose, and all runs were equally good, as "
-        f"much might come of luck (sampling error alone, as if each run had test images of its "
-        f"own): {small or 'nowhere'}.", "not shown",
+    text = (
+        f"The page compares the best of {figures['grid_trials'].max()} runs with one run. It does "
+        "not state on which images it chose. If it chose on the test images and all runs were "
+        f"equally good, luck alone would explain these gains: {small or 'none'}. (Luck is sampling "
+        "error, as if each run had test images of its own.)"
     )
+    gains = f"{points(gain.min())} to {points(gain.max())} points"
+    return Finding("first table, grid − fixed", gains, "best of many", text, "not shown")
 
 
 def expected_maximum(trials: int) -> float:
-    """Of so many independent standard normal numbers (Blom 1958)."""
+    """Return the expected maximum of independent standard normal numbers (Blom 1958)."""
     return stats.norm.ppf((trials - 0.375) / (trials + 0.25))
 
 
 def _bayes(figures: pd.DataFrame, images: pd.Series) -> Finding:
+    """Judge what Bayesian search loses against the grid."""
     loss = figures["bayes"] - figures["grid"]
-    scores = np.abs(checks.z(figures["bayes"], figures["grid"], images[figures.index]))
-    beyond, most = scores > CRITICAL, loss.index[scores.argmax()]
-    said, _ = in_words(figures.at[most, "bayes"], figures.at[most, "grid"], [images[most]])
-    return Finding(
-        "first table, Bayesian search − grid",
-        f"{points(loss.min())} to {points(loss.max())} points", "sampling error",
-        f"{beyond.sum()} of {len(loss)} differences exceed noise; by z the largest, {most}: "
-        f"{said}.", "exceeds noise" if beyond.any() else "within noise",
-    )
+    scores = np.abs(checks.z(figures["bayes"], figures["grid"], images))
+    beyond, most = (scores > CRITICAL).sum(), loss.index[scores.argmax()]
+    words, _ = gap(figures.at[most, "bayes"], figures.at[most, "grid"], [images[most]])
+    text = f"{beyond} of {len(loss)} differences exceed noise. {most} has the largest z: {words}."
+    change = f"{points(loss.min())} to {points(loss.max())} points"
+    kind = "exceeds noise" if beyond else "within noise"
+    return Finding("first table, Bayesian search − grid", change, "sampling error", text, kind)
 
 
-def _loses(figures: pd.DataFrame, most: float) -> Iterator[Finding]:
+def _text(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
+    """Compare what the page says in words with its tables."""
     loss = (figures["grid"] - figures["bayes"]).round(2)
+    most = text["Bayesian search loses at most"]
     if (loss > most).any():
         named = ", ".join(f"{name} loses {loss[name]:.2f}" for name in loss.index[loss > most])
-        yield Finding(
-            "first table, Bayesian search", f"reduces accuracy by 0 to {most:g} %", "claim",
-            f"{named} points.", "inconsistent",
-        )
-
-
-def _fewer(figures: pd.DataFrame, times: float) -> Iterator[Finding]:
+        where, printed = "first table, Bayesian search", f"reduces accuracy by 0 to {most:g} %"
+        yield Finding(where, printed, "claim", f"{named} points.", "inconsistent")
     ratio = figures["grid_trials"] / figures["bayes_trials"]
+    times = text["Bayesian search takes times fewer"]
     if ratio.min() < times:
-        yield Finding(
-            "first table, trials", f"{times:g} times fewer", "trials",
-            f"{ratio.min():.1f} ({ratio.idxmin()}) to {ratio.max():.1f} ({ratio.idxmax()}) times "
-            f"fewer, on average {ratio.mean():.1f}.", "not shown",
-        )
-
-
-def _two_rates(text: pd.Series) -> Iterator[Finding]:
+        ends = [f"{ratio[name]:.1f} ({name})" for name in (ratio.idxmin(), ratio.idxmax())]
+        words = f"{' to '.join(ends)} times fewer, on average {ratio.mean():.1f}."
+        yield Finding("first table, trials", f"{times:g} times fewer", "trials", words, "not shown")
     rates = [text[f"fixed learning rate of the {which} table"] for which in ("first", "second")]
     if len({*rates}) > 1:
-        yield Finding(
-            "first table | second table", " | ".join(f"learning rate {each:g}" for each in rates),
-            "same setting", "The fixed recipe is not the same in both tables.", "inconsistent",
+        printed = " | ".join(f"learning rate {each:g}" for each in rates)
+        words = "The fixed recipe is not the same in both tables."
+        yield Finding("first table | second table", printed, "same setting", words, "inconsistent")
+
+
+def _second_table(text: pd.Series) -> Iterator[Finding]:
+    """Compare ImageNet with a larger source, on six private sets."""
+    figures = published("paddleclas2020", "table2").set_index("dataset")
+    figures[CELLS] *= 100
+    compared = []
+    for dataset, row in figures.iterrows():
+        printed, images = row[CELLS].map("{:.2f}".format), int(row["valid"])
+        yield from _whole_batches(dataset, printed, images)
+        for recipe in RECIPES:
+            where = f"second table, {dataset}, {recipe}: larger source"
+            large = Figure(where, printed[f"large_{recipe}"])
+            small = Figure("ImageNet", printed[f"imagenet_{recipe}"])
+            worse, better = sorted([large, small], key=lambda each: each.accuracy)
+            if better.accuracy > worse.accuracy:
+                compared.append(sampling_error(better, worse, [images]))
+    yield from compared
+    yield _most(figures, [each.kind for each in compared])
+    yield _smallest(figures.loc[figures["valid"].idxmin()])
+    yield from _public(figures, text)
+    yield from _rate(figures)
+
+
+def _padded(images: int) -> int:
+    """Return the images in whole batches of `BATCH`, the last one filled up."""
+    return math.ceil(images / BATCH) * BATCH
+
+
+def _whole_batches(dataset: str, printed: pd.Series, images: int) -> Iterator[Finding]:
+    """Find accuracies that are no shares of the validation images, but of whole batches."""
+    whole = _padded(images)
+    shares, batches = sum(checks.grim(each, [images, whole])[0] for each in printed)
+    if shares == len(printed):
+        return
+    chance = stats.binom.sf(batches - 1, len(printed), whole / 10_000)
+    p = np.format_float_positional(chance, 1, fractional=False)
+    explanation = "Whole batches do not explain it"
+    if chance < 0.05:
+        explanation = "Images that fill up the last batch probably count twice"
+    text = (
+        f"{shares} of {len(printed)} can be shares of the {images:,} validation images, {batches} "
+        f"of {whole:,}, which is {whole // BATCH} batches of {BATCH} (as many by chance: p {p}). "
+        f"{explanation}."
+    )
+    where = f"second table, {dataset}"
+    yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, "inconsistent")
+
+
+def _most(figures: pd.DataFrame, kinds: list[str]) -> Finding:
+    """Count the gains of the larger source, and those within noise."""
+    gains = pd.concat([figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES])
+    within = f"{kinds.count('within noise')} of {len(gains)}"
+    text = f"{(gains > 0).sum()} of {len(gains)} gains are positive, and {within} are within noise."
+    where, words = "second table, larger source − ImageNet", "improves accuracy “in most cases”"
+    return Finding(where, words, "claim", text, "not shown")
+
+
+def _smallest(row: pd.Series) -> Finding:
+    """Say what one image means in the smallest set."""
+    lead, one = row["large_search"] - row["imagenet_search"], 100 / row["valid"]
+    text = (
+        f"One image is {one:.2f} points; the two searches are {points(lead)} points apart, "
+        f"{lead / one:.1f} images."
+    )
+    where = f"second table, {row.name}: validation images"
+    return Finding(where, f"{row['valid']:g}", "one image", text, "not shown")
+
+
+def _public(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
+    """Find a set that the page calls self-collected and that looks like a public one."""
+    images, classes = (int(text[f"{what} of Oxford-102"]) for what in ("images", "classes"))
+    for dataset, row in figures[figures["classes"] == classes].iterrows():
+        here = int(row["train"] + row["valid"])
+        if abs(here - images) < 0.01 * images:
+            words = (
+                f"The page calls it self-collected. Oxford-102 has {images:,} images of {classes} "
+                "classes: this is probably that set with another split. The first table has it too."
+            )
+            where, printed = f"second table, {dataset}: images", f"{here:,} of {classes} classes"
+            yield Finding(where, printed, "public set", words, "not shown")
+
+
+def _rate(figures: pd.DataFrame) -> Iterator[Finding]:
+    """Find whether a search for the recipe does what the larger source does."""
+    fixed, after = (figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES)
+    search = figures["imagenet_search"] - figures["imagenet_fixed"]
+    if (search > fixed).any():
+        text = (
+            f"From ImageNet weights the search gains more than the larger source does on "
+            f"{(search > fixed).sum()} of {len(search)} sets (up to {points(search.max())} "
+            f"points). After the search the gap is smaller on {(after < fixed).sum()} of "
+            f"{len(search)} sets and at most {points(after.max())} points. So the fixed recipe (a "
+            "low learning rate, 20 epochs) trains ImageNet weights too little."
         )
+        printed = f"larger source up to {points(fixed.max())} points"
+        yield Finding("second table, fixed recipe", printed, "learning rate", text, "not shown")

@@ -1,131 +1,178 @@
-"""Non-binary transfer learning: what its leaderboard and the bars of its figure are of.
+"""Non-binary transfer learning: its leaderboard, the bars of its figure, and its rule.
 
-The bars are digitised: see the head of the table. What its rule rests on: `fit_rule`.
+The rule: how well pretrained weights fit a data set says whether L2SP helps there. The bars are
+digitised and the measure of fit is known second-hand: see the heads of the tables.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from tlkit.studies import checks, plested2021_rule
-from tlkit.studies.findings import Finding, difference, in_words, points
+from tlkit.judging.intervals import LEVEL
+from tlkit.judging.ranking import permutation_p
+from tlkit.studies import checks
+from tlkit.studies.findings import Figure, Finding, gap, points, sampling_error
 from tlkit.studies.published import published
 
 OTHERS = ["ensemble", "SOTA"]  # bars that are no single model of the study
+STAND_IN = {"Caltech-256": "Caltech-101"}  # what SimCLR's table has in its place
 
 
 def findings() -> Iterator[Finding]:
-    """Test sizes are not published: possible ones are those of `plested2021_splits`."""
+    """Yield all findings. Test sizes are not published: the table "splits" has possible ones."""
     leaderboard = published("plested2021", "leaderboard", printed=True)
     printed = leaderboard.pivot(index="dataset", columns="init", values="accuracy")
     splits = published("plested2021", "splits").set_index("dataset")
     for dataset, bars in published("plested2021", "figure").groupby("dataset", sort=False):
-        bars, sizes = bars.set_index("setting"), splits.loc[dataset]
-        images = sorted(set(sizes["images"]))
+        bars = bars.set_index("setting")
+        singles = bars["accuracy"].drop(OTHERS)
+        images = sorted(set(splits.loc[dataset, "images"]))
         best, random = printed.loc[dataset, ["ImageNet", "random"]]
-        yield from _no_share(dataset, best, sizes)
+        yield from _no_share(dataset, best, splits.loc[dataset])
         yield from _ensemble(dataset, best, bars, images)
         yield from _below_default(dataset, bars)
         yield from _state_of_the_art(dataset, bars)
-        yield from _gain(dataset, bars, images)
-        yield from _lowest(dataset, bars, images)
+        yield from _gain(dataset, singles, images)
+        yield from _lowest(dataset, singles, images)
         if pd.notna(random):
-            yield _pretraining(dataset, best, random, bars, images)
-    yield from plested2021_rule.findings()
+            yield _pretraining(dataset, best, random, singles, images)
+    fit = published("plested2021", "fit").set_index("dataset")["difference"]
+    yield from _sign(fit)
+    yield _few_datasets(fit)
 
 
 def _no_share(dataset: str, printed: str, sizes: pd.DataFrame) -> Iterator[Finding]:
-    """Test images of which no whole number gives the accuracy."""
+    """Find test sizes of which no whole number of images gives the accuracy."""
     fits = checks.grim(printed, sizes["images"]).any(axis=0)
-    named = np.array([f"{row.images:,} ({row.split})" for row in sizes.itertuples()])
     if not fits.all():
-        which = f"it can be of {', '.join(named[fits])}" if fits.any() else "nor of another split"
-        yield Finding(
-            f"{dataset}, leaderboard", f"{printed} %", "GRIM",
-            f"No whole number of right answers among {', '.join(named[~fits])} images gives this; "
-            f"{which}.", "inconsistent",
+        named = np.array([f"{row.images:,} ({row.split})" for row in sizes.itertuples()])
+        others = f"{', '.join(named[fits])} images can" if fits.any() else "No other split can"
+        text = (
+            f"No whole number of right answers among {', '.join(named[~fits])} images gives this."
         )
+        where = f"{dataset}, leaderboard"
+        yield Finding(where, f"{printed} %", "GRIM", f"{text} {others}.", "inconsistent")
 
 
 def _ensemble(
     dataset: str, printed: str, bars: pd.DataFrame, images: list[int]
 ) -> Iterator[Finding]:
-    """An accuracy that the leaderboard ascribes to the model and the figure to an ensemble."""
+    """Find an accuracy that is a model's on the leaderboard, and an ensemble's in the figure."""
     distance = (bars["accuracy"] - float(printed)).abs()
     best = bars.loc[bars["accuracy"].drop(OTHERS).idxmax()]
     if distance["ensemble"] <= bars.at["ensemble", "error"] and distance[best.name] > best["error"]:
-        said, _ = in_words(float(printed), best["accuracy"], images)
-        yield Finding(
-            f"{dataset}, leaderboard | figure: ensemble",
-            f"{printed} | {bars.at['ensemble', 'accuracy']:.2f} % (digitised)", "ensemble",
-            f"The leaderboard names the model, the figure an ensemble. To the best single model "
-            f"({best.name}, {best['accuracy']:.2f} %): {said}.", "inconsistent",
+        words, _ = gap(float(printed), best["accuracy"], images)
+        text = (
+            "The leaderboard names the model, the figure an ensemble. Above the best single model "
+            f"({best.name}, {best['accuracy']:.2f} %) it is {words}."
         )
+        both = f"{printed} | {bars.at['ensemble', 'accuracy']:.2f} % (digitised)"
+        where = f"{dataset}, leaderboard | figure: ensemble"
+        yield Finding(where, both, "ensemble", text, "inconsistent")
 
 
 def _below_default(dataset: str, bars: pd.DataFrame) -> Iterator[Finding]:
-    """The best of some settings cannot be below one of them."""
+    """Find a best setting that is below one of those that it is the best of."""
     best, default = bars.loc["best L2SP 1 layer"], bars.loc["default L2SP"]
-    gap, error = best["accuracy"] - default["accuracy"], best["error"] + default["error"]
-    if gap < -error:
-        yield Finding(
-            f"{dataset}, figure: {best.name} | {default.name}",
-            f"{best['accuracy']:.2f} < {default['accuracy']:.2f} % (digitised)", "best of a search",
-            f"The best is {points(gap)} points from the default, more than the ±{error:.2f} of the "
-            f"digitising: the search leaves out its default, or these are other runs.",
-            "inconsistent",
+    below, error = best["accuracy"] - default["accuracy"], best["error"] + default["error"]
+    if below < -error:
+        where = f"{dataset}, figure: {best.name} | {default.name}"
+        both = f"{best['accuracy']:.2f} < {default['accuracy']:.2f} % (digitised)"
+        text = (
+            f"The best is {points(below)} points from the default, more than the digitising "
+            f"explains (±{error:.2f}). So the search leaves out its default, or has other runs."
         )
+        yield Finding(where, both, "best of a search", text, "inconsistent")
 
 
 def _state_of_the_art(dataset: str, bars: pd.DataFrame) -> Iterator[Finding]:
-    """Where only the ensemble is above the bar of others by more than the digitising."""
+    """Find where only the ensemble is above the best of others, by more than the digitising."""
     gaps = bars["accuracy"] - bars.at["SOTA", "accuracy"]
     above = gaps > bars["error"] + bars.at["SOTA", "error"]
     if above["ensemble"] and not above.drop(OTHERS).any():
         best = gaps.drop(OTHERS).idxmax()
-        yield Finding(
-            f"{dataset}, figure: ensemble | SOTA",
-            "{:.2f} | {:.2f} % (digitised)".format(*bars.loc[OTHERS, "accuracy"]),
-            "state of the art", f"Only the ensemble exceeds the best of others; the best single "
-            f"model ({best}) is {points(gaps[best])} points from it.", "not shown",
+        text = (
+            f"Only the ensemble exceeds the best of others. The best single model ({best}) is "
+            f"{points(gaps[best])} points from it."
         )
+        both = "{:.2f} | {:.2f} % (digitised)".format(*bars.loc[OTHERS, "accuracy"])
+        where = f"{dataset}, figure: ensemble | SOTA"
+        yield Finding(where, both, "state of the art", text, "not shown")
 
 
-def _gain(dataset: str, bars: pd.DataFrame, images: list[int]) -> Iterator[Finding]:
-    """The best of all single models over the default."""
-    figures = bars.drop(OTHERS)
-    figures["where"] = f"{dataset}, figure: " + figures.index
-    figures["printed"] = figures["accuracy"].map("{:.2f}".format)
-    rows = {row.Index: row for row in figures.itertuples()}
-    best, default = rows[figures["accuracy"].idxmax()], rows["default"]
+def _gain(dataset: str, singles: pd.Series, images: list[int]) -> Iterator[Finding]:
+    """Judge the best of all single models against the default."""
+    bars = (singles.idxmax(), "default")
+    best, default = (Figure(f"{dataset}, figure: {bar}", f"{singles[bar]:.2f}") for bar in bars)
     if best.accuracy > default.accuracy:
-        found = difference(best, default, images)
-        yield found._replace(finding=f"The best of {len(rows) - 1} others: {found.finding}")
+        noise = sampling_error(best, default, images)
+        yield noise._replace(finding=f"The best of {len(singles) - 1} others: {noise.finding}")
 
 
-def _lowest(dataset: str, bars: pd.DataFrame, images: list[int]) -> Iterator[Finding]:
-    """L2SP as it is used by default, where it is the lowest bar."""
-    singles = bars["accuracy"].drop(OTHERS)
+def _lowest(dataset: str, singles: pd.Series, images: list[int]) -> Iterator[Finding]:
+    """Find where L2SP as it is used by default is the lowest bar."""
+    lowest, default = singles["default L2SP"], singles["default"]
     if singles.idxmin() == "default L2SP":
-        said, exceeds = in_words(singles["default L2SP"], singles["default"], images)
-        yield Finding(
-            f"{dataset}, figure: default L2SP | default",
-            f"{singles['default L2SP']:.2f} | {singles['default']:.2f} % (digitised)",
-            "lowest bar", f"L2SP alone is the lowest of the {len(singles)} single models: {said}.",
-            "exceeds noise" if exceeds else "within noise",
-        )
+        words, kind = gap(lowest, default, images)
+        where = f"{dataset}, figure: default L2SP | default"
+        text = f"L2SP alone is the lowest of the {len(singles)} single models: {words}."
+        both = f"{lowest:.2f} | {default:.2f} % (digitised)"
+        yield Finding(where, both, "lowest bar", text, kind)
 
 
 def _pretraining(
-    dataset: str, printed: str, random: str, bars: pd.DataFrame, images: list[int]
+    dataset: str, printed: str, random: str, singles: pd.Series, images: list[int]
 ) -> Finding:
-    """What pretrained weights gain, by what is compared with random ones."""
-    gains = bars["accuracy"].drop(OTHERS) - float(random)
-    said, exceeds = in_words(bars.at["default", "accuracy"], float(random), images)
-    return Finding(
-        f"{dataset}, leaderboard: ImageNet − random", f"{printed} − {random} %", "single models",
-        f"As printed {points(float(printed) - float(random))} points, with the best single model "
-        f"of the figure {points(gains.max())}, with its default {said}.",
-        "exceeds noise" if exceeds else "within noise",
+    """Say what pretrained weights gain over random ones, by what is compared with them."""
+    words, kind = gap(singles["default"], float(random), images)
+    text = (
+        f"As printed {points(float(printed) - float(random))} points; for the best single model of "
+        f"the figure {points(singles.max() - float(random))}; for its default {words}."
     )
+    where = f"{dataset}, leaderboard: ImageNet − random"
+    return Finding(where, f"{printed} − {random} %", "single models", text, kind)
+
+
+def _sign(fit: pd.Series) -> Iterator[Finding]:
+    """Find whether probe − random weights has the other sign in another study."""
+    leaderboard = published("plested2021", "leaderboard").query("init == 'random'")
+    implied = ", ".join(
+        f"{random + fit[name]:.1f} or {random - fit[name]:.1f} ({name})"
+        for name, random in leaderboard.set_index("dataset")["accuracy"].items()
+    )
+    simclr = published("plested2021", "simclr").set_index("dataset")
+    simclr = simclr.loc[[STAND_IN.get(name, name) for name in fit.index]]
+    gaps = simclr["probe"] - simclr["random"]
+    same = int((np.sign(fit).to_numpy() == np.sign(gaps)).sum())
+    if 2 * same < len(fit):
+        text = (
+            f"With the printed accuracies of random weights, the probes have {implied} %, with "
+            f"this sign or the other. In SimCLR's Table B.5, {same} of the {len(fit)} have this "
+            f"sign: {_by_dataset(gaps, 1)}. So the measure is more likely random weights − probe."
+        )
+        measure = f"{_by_dataset(fit, 1)}, second-hand"
+        yield Finding("Fit measure: probe − random weights", measure, "sign", text, "inconsistent")
+
+
+def _few_datasets(fit: pd.Series) -> Finding:
+    """Say what the measure tells of L2SP's gain, by all orders of so few data sets."""
+    figure = published("plested2021", "figure").set_index(["setting", "dataset"])["accuracy"]
+    gains = (figure["default L2SP"] - figure["default"])[fit.index]
+    lower, two_sided = (permutation_p(fit, gains, sides) for sides in ("less", "two-sided"))
+    orders, rho = math.factorial(len(fit)), stats.spearmanr(fit, gains).statistic
+    text = (
+        f"The rank correlation is {points(rho)}. {lower * orders:.0f} of {orders} orders have one "
+        f"as low: p {lower:.2f} (two-sided {two_sided:.2f}). With {len(fit)} data sets p is at "
+        f"best {1 / orders:.2g} (two-sided {2 / orders:.2g})."
+    )
+    kind = "not shown" if two_sided > 1 - LEVEL else "exceeds noise"
+    where, digitised = "Fit measure | L2SP over default", f"{_by_dataset(gains)}, digitised"
+    return Finding(where, digitised, "exact permutation", text, kind)
+
+
+def _by_dataset(values: pd.Series, decimals: int = 2) -> str:
+    each = ", ".join(f"{points(value, decimals)} ({name})" for name, value in values.items())
+    return f"{each} points"

@@ -1,8 +1,8 @@
 """What the studies say of themselves: their titles, notebooks and tables, as data.
 
 To add a study, make a folder in `data/studies/` with `study.toml`, `claims.toml` and its tables
-(CSV; a first comment with source, units and notes). The benchmark, the audit, the report and the
-README take it from there.
+(CSV; comments at the top give source, units and notes). The benchmark, the audit, the report and
+the README take it from there.
 """
 
 import tomllib
@@ -24,8 +24,8 @@ class Study:
     year: int
     source: str
     claims: str  # how the ids of its claims begin, such as "C2"
-    central: list[str]  # ids of the claims that it is known for
-    notebooks: list[str]  # that test them
+    central: list[str]  # the id of the central claim of each notebook
+    notebooks: list[str]  # that test its claims
 
 
 def studies() -> tuple[Study, ...]:
@@ -38,12 +38,12 @@ def studies() -> tuple[Study, ...]:
 
 
 def published(study: str, name: str, printed: bool = False) -> pd.DataFrame:
-    """Read a published table, such as `published("reyes2022", "table2")`; its file has source and units.
+    """Read a published table, such as `published("reyes2022", "table2")`. Its file states units.
 
     `printed` gives each cell as its text: `checks.grim` needs to know 98 from 98.0. Raises
     `UnknownName` for a study or a table that is not there.
     """
-    check_name("study", study, [path.parent.name for path in STUDIES.glob("*/study.toml")])
+    check_name("study", study, [each.name for each in studies()])
     folder = STUDIES / study
     check_name("published table", name, [path.stem for path in folder.glob("*.csv")])
     types = str if printed else {"setting": str}

@@ -1,12 +1,11 @@
-"""The poster: what cannot be in its tables, what contradicts itself, what its claims rest on."""
+"""The poster: impossible numbers, contradictions, and what its claims rest on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from tlkit.studies import checks
-from tlkit.studies.findings import Finding, in_words, likely_sizes, of_figures
+from tlkit.studies.findings import Figure, Finding, gap, likely_sizes, of_figures
 from tlkit.studies.published import published
 
 # Table: what can be compared in it, the task, and where a row stands.
@@ -25,28 +24,27 @@ HELPED = ("person/other", "cat/dog")  # simple tasks, which 8 classes as source 
 
 
 def findings() -> Iterator[Finding]:
-    """Test sizes are not published: likely ones are shares of all images (`findings.SHARES`)."""
+    """Yield all findings. Test sizes are not published: likely ones are `findings.SHARES`."""
     figures, counts = _figures(), _counts()
     yield from of_figures(figures, counts)
     yield from _repeated(figures, counts)
-    yield from _helped(figures, counts)
+    yield from _helped({each.where: each for each in figures}, counts)
     yield _f1()
 
 
-def _figures() -> pd.DataFrame:
-    """The accuracies of Tables 1 to 4 in the form that `findings` asks for."""
-    rows = []
+def _figures() -> list[Figure]:
+    """Return the accuracies of Tables 1 to 4."""
+    figures = []
     for number, texts in TABLES.items():
         for row in published("reyes2022", f"table{number}", printed=True).to_dict("records"):
             group, task, where = (text.format(**row) for text in texts)
             loss = float(row["loss"]) / 100  # nats
-            rows.append((where, group, task, row["accuracy"], float(row["accuracy"]), loss))
-    columns = ["where", "group", "task", "printed", "accuracy", "loss"]
-    return pd.DataFrame(rows, columns=columns)
+            figures.append(Figure(where, row["accuracy"], group, task, loss))
+    return figures
 
 
 def _counts() -> dict[str, np.ndarray]:
-    """Images per class of each task, if it uses all images of its classes."""
+    """Return the images per class of each task, if it uses all images of its classes."""
     images = published("reyes2022", "classes").set_index("class")["images"]
     person = images["person"]
     return {
@@ -56,45 +54,38 @@ def _counts() -> dict[str, np.ndarray]:
     }
 
 
-def _repeated(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """A setting that two tables report, further apart than test images explain."""
-    possible = figures[~checks.impossible(figures["accuracy"])]
+def _repeated(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
+    """Find a setting that two tables report, further apart than test images explain."""
+    possible = [each for each in figures if not checks.impossible(each.accuracy)]
     for start, again in SAME.items():
-        rows = possible[possible["where"].str.startswith(start)]
-        other = possible[possible["where"] == again].iloc[0]
-        nearest = rows.loc[(rows["accuracy"] - other["accuracy"]).abs().idxmin()]
-        said, exceeds = in_words(
-            nearest["accuracy"], other["accuracy"], likely_sizes(counts[other["task"]])
-        )
-        if exceeds:
-            yield Finding(
-                f"{start} | {again}", f"{', '.join(rows['printed'])} | {other['printed']} %",
-                "same setting", f"As far as is stated the same setting, yet even the nearest two "
-                f"differ: {said}.", "inconsistent",
-            )
+        rows = [each for each in possible if each.where.startswith(start)]
+        other = next(each for each in possible if each.where == again)
+        nearest = min((each.accuracy for each in rows), key=lambda each: abs(each - other.accuracy))
+        text, kind = gap(nearest, other.accuracy, likely_sizes(counts[other.task]))
+        if kind == "exceeds noise":
+            printed = f"{', '.join(each.printed for each in rows)} | {other.printed} %"
+            text = f"By the study this is one setting, but even the nearest two differ: {text}."
+            yield Finding(f"{start} | {again}", printed, "same setting", text, "inconsistent")
 
 
-def _helped(figures: pd.DataFrame, counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """The claim that 8 classes help a simpler task (C2.7, C2.8), where Tables 3 and 4 deny it."""
-    rows = figures.set_index("where")
+def _helped(figures: Mapping[str, Figure], counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
+    """Find where Tables 3 and 4 deny that 8 classes help a simpler task (C2.7, C2.8)."""
     for task in HELPED:
-        after, alone = f"Table 4, 8 classes → {task}", f"Table 3, {task}"
-        values = rows.loc[[after, alone], "accuracy"]
-        if values[after] < values[alone]:
-            said, _ = in_words(values[after], values[alone], likely_sizes(counts[task]))
-            yield Finding(
-                f"{after} | {alone}", " < ".join(rows.loc[[after, alone], "printed"]) + " %",
-                "claim", f"The transfer is said to help; the tables show the opposite: {said}.",
-                "inconsistent",
-            )
+        after, alone = figures[f"Table 4, 8 classes → {task}"], figures[f"Table 3, {task}"]
+        if after.accuracy < alone.accuracy:
+            text, _ = gap(after.accuracy, alone.accuracy, likely_sizes(counts[task]))
+            text = f"The study says that the transfer helps; its tables show the opposite: {text}."
+            printed = f"{after.printed} < {alone.printed} %"
+            yield Finding(f"{after.where} | {alone.where}", printed, "claim", text, "inconsistent")
 
 
 def _f1() -> Finding:
-    """Table 5 is about the first row of Table 4."""
+    """Say what Table 5 shows about the first row of Table 4."""
     f1 = published("reyes2022", "table5").set_index("class")["f1"].sort_values(ascending=False)
     transfer = published("reyes2022", "table4", printed=True).iloc[0]
-    return Finding(
-        "Table 5, {source} → {target}".format(**transfer), f"{transfer['accuracy']} % (Table 4)",
-        "macro F1", f"The mean F1 of the classes is {f1.mean():.3f}: {f1.index[0]} has "
-        f"{f1.iloc[0]}, the next, {f1.index[1]}, {f1.iloc[1]}.", "not shown",
+    where = "Table 5, {source} → {target}".format(**transfer)
+    text = (
+        f"The mean F1 of the classes is {f1.mean():.3f}: {f1.index[0]} has {f1.iloc[0]}, the next, "
+        f"{f1.index[1]}, {f1.iloc[1]}."
     )
+    return Finding(where, f"{transfer['accuracy']} % (Table 4)", "macro F1", text, "not shown")

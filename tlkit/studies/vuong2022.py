@@ -1,23 +1,34 @@
-"""L2SP-Fisher on Aircraft: what the training logs say about Table 1.
+"""L2SP-Fisher on Aircraft: what the training logs say about Table 1 and the text.
 
-What its differences rest on: `fisher_gain`. The paper of L2-SP, on which it builds: `l2sp_paper`.
+A setting is a pair (beta, alpha) as printed: the strengths of the Fisher term and of L2. The study
+builds on the paper of L2-SP, which is checked too (C4.7).
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from tlkit.studies import checks, vuong2022_gain, vuong2022_l2sp, vuong2022_logs
-from tlkit.studies.findings import Finding, in_words
+from tlkit.studies import checks
+from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, points, sampling_error
 from tlkit.studies.published import published
-from tlkit.studies.vuong2022_logs import IMAGES, spot
 
+SETTING = ["beta", "alpha"]
+NUMBERS = ["classes", "scheduled", "epochs", "best", "last", "median10", "best67"]
+IMAGES = 3_333  # validation images, of which every log gives the accuracy
 VARIANTS = 100  # classes of FGVC Aircraft
 INITIAL = "0531-0653"  # from then on the Fisher is that of the initial, not of the current model
+L2SP_RUNS = 5  # behind each mean and standard deviation in the paper of L2-SP
 
 
 def findings() -> Iterator[Finding]:
-    cells, logs = vuong2022_logs.cells(), vuong2022_logs.logs()
+    """Yield all findings."""
+    cells = published("vuong2022", "table1", printed=True).set_index(SETTING)["accuracy"]
+    logs = published("vuong2022", "logs", printed=True).set_index(SETTING)
+    # The final series has the settings of Table 1.
+    logs = logs[logs["log"].str.startswith("new")].astype(dict.fromkeys(NUMBERS, float))
+    text = published("vuong2022", "text").set_index("setting")["value"]
     yield from _other_log(cells, logs)
     yield from _left_out(cells, logs)
     yield from _two_codes(cells, logs)
@@ -25,99 +36,176 @@ def findings() -> Iterator[Finding]:
     yield from _best_epoch(logs)
     yield from _classes(logs)
     yield _share()
-    yield from vuong2022_gain.findings(cells, logs)
-    yield from vuong2022_l2sp.findings()
+    yield from _text(cells, logs, text)
+    yield from _baseline(cells, logs, text["baseline"])
+    yield from _fisher(logs)
+    yield from _noise(cells)
+    yield from _l2_sp()
+
+
+def _spot(setting: tuple[str, str]) -> str:
+    return "β {}, α {}".format(*setting)
 
 
 def _other_log(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
-    """A cell that is not the best accuracy in the log of its setting."""
+    """Find a cell that is not the best accuracy in the log of its setting."""
     printed = logs["best"].map("{:.2f}".format)
-    for setting, accuracy in cells.items():
-        if printed[setting] != accuracy:
-            others = ", ".join(map(spot, printed.index[printed == accuracy])) or "no other setting"
-            yield Finding(
-                f"Table 1, {spot(setting)}", f"{accuracy} %", "log",
-                f"The best in the log of this setting is {logs.at[setting, 'best']:.3f} %. This "
-                f"is the best of {others}.", "inconsistent",
-            )
+    for setting, accuracy in cells[cells != printed[cells.index]].items():
+        others = ", ".join(map(_spot, printed.index[printed == accuracy])) or "no other setting"
+        text = (
+            f"The best in the log of this setting is {logs.at[setting, 'best']:.3f} %. This is the "
+            f"best of {others}."
+        )
+        yield Finding(f"Table 1, {_spot(setting)}", f"{accuracy} %", "log", text, "inconsistent")
 
 
 def _left_out(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
-    """Settings that were run and are not in the table."""
+    """Find settings that were run and are not in the table."""
     missing = logs.loc[logs.index.difference(cells.index, sort=False), "best"]
     if len(missing):
-        best, highest = missing.idxmax(), cells[cells.astype(float).idxmax()]
-        said, _ = in_words(missing[best], float(highest), [IMAGES])
-        runs = " and ".join(f"{spot(each)} ({value:.3f} %)" for each, value in missing.items())
-        yield Finding(
-            "Table 1 | logs", f"best {highest} %", "left out",
-            f"The table leaves out {runs}. Against the best cell: {said}.",
-            "inconsistent" if missing[best] > float(highest) else "not shown",
-        )
+        highest = cells.astype(float).max()
+        words, _ = gap(missing.max(), highest, [IMAGES])
+        runs = " and ".join(f"{_spot(each)} ({value:.3f} %)" for each, value in missing.items())
+        text = f"The table leaves out {runs}. The better of them against the best cell: {words}."
+        kind = "inconsistent" if missing.max() > highest else "not shown"
+        yield Finding("Table 1 | logs", f"best {highest:.2f} %", "left out", text, kind)
 
 
 def _two_codes(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
-    """Cells from before and after the change of what the Fisher is taken of."""
+    """Find cells from before and after the code changed which model the Fisher is taken of."""
     before = logs.loc[cells.index, "start"] < INITIAL
     if before.any() and not before.all():
-        yield Finding(
-            "Table 1 | logs", f"{len(cells)} cells", "code version",
-            f"{', '.join(map(spot, before.index[before]))} took the Fisher of the current model, "
-            f"the other {(~before).sum()} that of the initial one.", "inconsistent",
+        text = (
+            f"{', '.join(map(_spot, before.index[before]))} took the Fisher of the current model, "
+            f"the other {(~before).sum()} that of the initial one."
         )
+        yield Finding("Table 1 | logs", f"{len(cells)} cells", "code version", text, "inconsistent")
 
 
 def _cut_off(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
-    """Cells whose run did not end, and what the others had reached by then."""
+    """Find cells whose run did not end, and say what the others had reached by then."""
     for setting, log in logs.loc[cells.index].query("epochs < scheduled").iterrows():
-        others = logs["best67"].drop([setting])
-        yield Finding(
-            f"Table 1, {spot(setting)}", f"{cells[setting]} %", "run length",
-            f"The log ends after {log['epochs']:.0f} of {log['scheduled']:.0f} epochs, the best "
-            f"being {log['best']:.2f} %. Best of the first 67 of the others: "
-            + ", ".join(f"{value:.2f} ({spot(each)})" for each, value in others.items()) + ".",
-            "not shown",
+        others = logs["best67"].drop([setting]).items()
+        text = (
+            f"The log ends after {log['epochs']:.0f} of {log['scheduled']:.0f} epochs with a best "
+            f"of {log['best']:.2f} %. The best of the first 67 epochs of the others: "
+            f"{', '.join(f'{value:.2f} ({_spot(each)})' for each, value in others)}."
         )
+        where = f"Table 1, {_spot(setting)}"
+        yield Finding(where, f"{cells[setting]} %", "run length", text, "not shown")
 
 
 def _best_epoch(logs: pd.DataFrame) -> Iterator[Finding]:
-    """How much the choice of the epoch gives, on the images that are reported."""
-    over_last, over_median = (logs["best"] - logs[other] for other in ("last", "median10"))
-    if (over_last > 0).any():
+    """Find how much the choice of the epoch gains, on the images that are reported."""
+    last, median = (logs["best"] - logs[other] for other in ("last", "median10"))
+    if (last > 0).any():
         first = logs["median10"].idxmax()
-        yield Finding(
-            "logs", f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs",
-            "best epoch",
-            f"The epoch is chosen on the images that are reported: the best is "
-            f"{over_last.min():.2f} to {over_last.max():.2f} points above the last, "
-            f"{over_median.min():.2f} to {over_median.max():.2f} above the median of the last "
-            f"ten. The highest median is {logs.at[first, 'median10']:.2f} % ({spot(first)}).",
-            "not shown",
+        text = (
+            f"The epoch is chosen on the images that are reported. The best is {last.min():.2f} to "
+            f"{last.max():.2f} points above the last, and {median.min():.2f} to {median.max():.2f} "
+            f"above the median of the last ten. The highest median is "
+            f"{logs.at[first, 'median10']:.2f} % ({_spot(first)})."
         )
+        epochs = f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs"
+        yield Finding("logs", epochs, "best epoch", text, "not shown")
 
 
 def _classes(logs: pd.DataFrame) -> Iterator[Finding]:
-    """Outputs that no image can have."""
+    """Find networks with more or fewer outputs than there are classes."""
     for classes, rows in logs[logs["classes"] != VARIANTS].groupby("classes"):
-        yield Finding(
-            "logs", f"{classes:.0f} classes", "number of classes",
-            f"The networks of {len(rows)} logs have {classes:.0f} outputs for {VARIANTS} variants.",
-            "inconsistent",
+        number = f"{classes:.0f} classes"
+        text = (
+            f"The networks of {len(rows)} logs have {classes:.0f} outputs for {VARIANTS} classes."
         )
+        yield Finding("logs", number, "number of classes", text, "inconsistent")
 
 
 def _share() -> Finding:
-    """Whether all accuracies, of the older logs too, are of the validation images."""
+    """Say whether all accuracies, also of the older logs, are of the validation images."""
     columns = {"table1": ["accuracy"], "text": ["value"], "logs": ["best", "last"]}
-    tables = {name: published("vuong2022", f"{name}", printed=True) for name in columns}
+    tables = {name: published("vuong2022", name, printed=True) for name in columns}
     tables["text"] = tables["text"].query("setting == 'baseline'")  # the others are differences
     printed = [
         each for name, chosen in columns.items() for each in tables[name][chosen].to_numpy().flat
     ]
     wrong = [each for each in printed if not checks.grim(each, [IMAGES]).any()]
-    said = "All are whole numbers" if not wrong else f"{', '.join(wrong)} are no whole numbers"
-    return Finding(
-        "Table 1 | text | logs", f"{len(printed)} accuracies", "GRIM",
-        f"{said} of right answers among {IMAGES:,} images: those of validation, by the released "
-        "code, which never uses the test images.", "inconsistent" if wrong else "not shown",
+    which = f"All but {', '.join(wrong)}" if wrong else "All"
+    text = (
+        f"{which} can be shares of {IMAGES:,} images, the number for validation. The released code "
+        "never uses the test images."
     )
+    where, kind = "Table 1 | text | logs", "inconsistent" if wrong else "not shown"
+    return Finding(where, f"{len(printed)} accuracies", "GRIM", text, kind)
+
+
+def _text(cells: pd.Series, logs: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
+    """Find differences in the text that the logs of the same settings do not give."""
+    same = logs.loc[cells.index]
+    accuracies = [cells.astype(float), same["best"], same["best67"]]
+    differences = {
+        "alpha 0 over 0.0005": lambda by: by["0.00004", "0"] - by["0.00004", "0.0005"],
+        "beta 0.0004 over 0.00004": lambda by: (by["0.0004"] - by["0.00004"]).mean(),
+    }
+    for what, of in differences.items():
+        printed, whole, first = map(of, accuracies)
+        if abs(whole - text[what]) > 0.01:  # both ends are rounded
+            words = (
+                f"Table 1 gives {points(printed, 3)} points; the logs of its settings "
+                f"{points(whole, 3)}, in their first 67 epochs {points(first)}."
+            )
+            change = f"{points(text[what])} points"
+            yield Finding(f"text: {what}", change, "log", words, "inconsistent")
+
+
+def _baseline(cells: pd.Series, logs: pd.DataFrame, baseline: float) -> Iterator[Finding]:
+    """Find a baseline from which the best cell differs in more than the Fisher term."""
+    best = cells.astype(float).idxmax()
+    of = (logs.loc[["0"], "best"] - baseline).abs().idxmin()
+    if best[1] != of[1]:
+        gains = (logs.loc[best[0], "best"] - logs.loc["0", "best"]).items()
+        text = (
+            f"The text compares {_spot(best)} with {_spot(of)}: α differs too. By the logs, "
+            f"β {best[0]} − β 0 is "
+            f"{', '.join(f'{points(gain)} points (α {alpha})' for alpha, gain in gains)}."
+        )
+        where, printed = "text: best − baseline", f"{cells[best]} − {baseline:.2f} %"
+        yield Finding(where, printed, "confounded", text, "inconsistent")
+
+
+def _fisher(logs: pd.DataFrame) -> Iterator[Finding]:
+    """Find where every strength of the Fisher term is worse than none."""
+    for alpha, column in logs["best"].groupby("alpha", sort=False):
+        best = column.droplevel("alpha")
+        without, terms = best["0"], best.drop("0")
+        if (terms < without).all():
+            words, kind = gap(terms.max(), without, [IMAGES])
+            printed = f"{', '.join(f'{each:.3f}' for each in terms)} < {without:.3f} %"
+            text = f"The best accuracy is lower with every Fisher term. The better one: {words}."
+            yield Finding(f"logs, α {alpha}: β > 0 | β 0", printed, "Fisher term", text, kind)
+
+
+def _noise(cells: pd.Series) -> Iterator[Finding]:
+    """Judge the cells of Table 1 that differ in one of the two strengths."""
+    ranked = cells.sort_values(key=lambda printed: printed.astype(float), kind="stable")
+    for pair in combinations(ranked.index, 2):
+        worse, better = (Figure(f"Table 1, {_spot(each)}", cells[each]) for each in pair)
+        differ = sum(one != other for one, other in zip(*pair))
+        if differ == 1 and better.accuracy > worse.accuracy:
+            yield sampling_error(better, worse, [IMAGES])
+
+
+def _l2_sp() -> Iterator[Finding]:
+    """Find whether L2-SP gains more over L2 with fewer images per class."""
+    rows = published("vuong2022", "li2018").dropna(subset=["per_class", "sd"])
+    cells = rows.pivot(index="per_class", columns="setting", values=["accuracy", "sd"])
+    gains = cells["accuracy"]["L2-SP"] - cells["accuracy"]["L2"]
+    growth = gains.iloc[0] - gains.iloc[-1]  # from most to fewest images
+    error = np.sqrt((cells["sd"].iloc[[0, -1]] ** 2).to_numpy().sum() / L2SP_RUNS)
+    if growth < CRITICAL * error:
+        each = ", ".join(f"{points(gain)} ({size:.0f} per class)" for size, gain in gains.items())
+        text = (
+            "The paper says that the gain grows as images get fewer. Here it changes by "
+            f"{points(growth)} points, standard error {error:.2f}."
+        )
+        where = "L2-SP paper, ICLR 2018 submission, Caltech-256: L2-SP − L2"
+        yield Finding(where, f"{each} points", "claim", text, "not shown")
