@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import write_record
 from scipy.special import softmax
 
 from tlkit.experiments import records
 from tlkit.judging.ensembles import ensemble, outcome
 from tlkit.judging.verdicts import compare, measure
 from tlkit.ground.names import UnknownName
-from tlkit.recipe import Run
-from tlkit.training.loop import Trained
 
 IMAGES = 300
 
@@ -26,9 +25,7 @@ def table(tmp_path, monkeypatch):
         logits = 3 * torch.randn(IMAGES, 4, generator=generator)
         logits += 2 * torch.nn.functional.one_hot(labels, 4)
         val = float(torch.rand((), generator=generator))
-        history = [{"epoch": 1, "train_loss": 1.0, "val_accuracy": val}]
-        trained = Trained(history, labels > 0, logits, labels, {}, 1, 1, 0.1)
-        records._write(f"run{seed}", Run(seed=seed), tuple("abcd"), trained, keep_weights=False)
+        write_record(f"run{seed}", logits, labels, seed, val)
         rows.append({"arm": "plain", "seed": seed, "val_accuracy": val, "key": f"run{seed}"})
     return pd.DataFrame(rows)
 
@@ -78,7 +75,7 @@ def test_an_unknown_arm_is_named(table):
 
 
 def test_members_of_other_test_images_are_refused(table):
-    path = records._folder("run1") / "test.npz"
+    path = records.record_path("run1") / "test.npz"
     logits, labels = records.read("run1").test_outputs()
     np.savez(path, logits=logits, labels=labels[::-1])
     with pytest.raises(ValueError, match="same test images"):

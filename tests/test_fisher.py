@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from test_training import BASE, ROWS, tiny_task
+from helpers import BASE, ROWS, tiny_task
 from torch import nn
 
 from tlkit.networks import modules

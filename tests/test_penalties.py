@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_training import BASE, tiny_task
+from helpers import BASE, tiny_task
 from torch import nn
 
 from tlkit.networks import modules

@@ -1,4 +1,4 @@
-"""Records: keyed by all that decides a result, trained once, whole or not there at all."""
+"""A record has everything that decides a result in its key; it is trained once and stored whole."""
 
 import json
 import os
@@ -14,27 +14,28 @@ from threading import Timer
 import numpy as np
 import pytest
 import torch
+from filelock import Timeout
+from helpers import paint
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tlkit.experiments import records
-from tlkit.images.tasks import load
-from tlkit.recipe import Kept
-from tlkit.networks.models import build
-from tlkit.networks.modules import module_states
-from tlkit.ground.paths import home
-from tlkit.recipe import Pull, l2, l2_sp
-from tlkit.images.pools import look_again
+from tlkit.experiments import keys, records
 from tlkit.experiments.keys import key
 from tlkit.experiments.records import complete, initial_weights, read, weights_path
-from tlkit.recipe import Run
+from tlkit.ground.paths import home
+from tlkit.images.pools import look_again
+from tlkit.images.tasks import load
+from tlkit.networks.models import build
+from tlkit.networks.modules import modules
+from tlkit.recipe import Head, Pull, Run, l2, l2_sp
 
 FOREIGN = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from tlkit import records, training
-from tlkit.runs import Run
+from tlkit.experiments import records
+from tlkit.recipe import Run
+from tlkit.training import loop
 
 stop_in, run, marks = sys.argv[1], eval(sys.argv[2]), Path(sys.argv[3])
 
@@ -53,7 +54,7 @@ def half(path, **arrays):
     Path(f"{path}.npz").write_bytes(b"half a file")
     reached()
 
-training.progress = epochs
+loop.progress = epochs
 if stop_in == "writing":
     np.savez = half
 print(records.complete(run).key)
@@ -65,21 +66,18 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
 
 
-def paint(folder: Path, seed: int = 0) -> Path:
-    random = np.random.default_rng(seed)
-    for name in ("ant", "bee", "cat"):
-        (folder / name).mkdir(parents=True)
-        for number in range(12):
-            noise = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(noise).save(folder / name / f"{number:02}.png")
-    return folder
-
-
 @pytest.fixture
 def run(tmp_path) -> Run:
     return Run(
-        task=str(paint(tmp_path / "insects")), model="test_resnet", init="random", size=32,
-        train_per_class=6, val_per_class=2, epochs=1, batch_size=8, lr=0.01,
+        task=str(paint(tmp_path / "insects")),
+        model="test_resnet",
+        init="random",
+        size=32,
+        train_per_class=6,
+        val_per_class=2,
+        epochs=1,
+        batch_size=8,
+        lr=0.01,
     )
 
 
@@ -92,9 +90,9 @@ def refuse(*_, **__):
 
 
 def stored() -> set[str]:
-    """All in the store but locks."""
-    found = (home() / "records").glob("*")
-    return {path.name for path in found if path.suffix != ".lock"}
+    """Return the names of all files and folders beside the records, but the locks."""
+    paths = (home() / "records").glob("*")
+    return {path.name for path in paths if path.suffix != ".lock"}
 
 
 def full(*_, **__):
@@ -106,13 +104,31 @@ def full(*_, **__):
 
 def test_every_field_changes_the_key(run, tmp_path):
     others = {
-        "task": str(paint(tmp_path / "others", seed=1)), "model": "test_vit",
-        "init": replace(run, seed=9), "transferred": 1, "frozen": 1, "frozen_bn": "drift",
-        "size": 33, "train_per_class": 5, "val_per_class": 1, "augmentation": "crop",
-        "epochs": 2, "batch_size": 9, "optimizer": "adamw", "lr": 0.02, "weight_decay": 1e-3,
-        "val_every": 1, "seed": 1, "half": "first", "normalisation": "half",
-        "mixup": 0.4, "label_smoothing": 0.1, "lr_scales": ((2, 0.1),), "schedule": "step",
-        "penalty": l2(0.1), "kept": Kept(),
+        "task": str(paint(tmp_path / "others", seed=1)),
+        "model": "test_vit",
+        "init": replace(run, seed=9),
+        "transferred": 1,
+        "frozen": 1,
+        "frozen_bn": "drift",
+        "size": 33,
+        "train_per_class": 5,
+        "val_per_class": 1,
+        "augmentation": "crop",
+        "epochs": 2,
+        "batch_size": 9,
+        "optimizer": "adamw",
+        "lr": 0.02,
+        "weight_decay": 1e-3,
+        "val_every": 1,
+        "seed": 1,
+        "half": "first",
+        "normalisation": "half",
+        "mixup": 0.4,
+        "label_smoothing": 0.1,
+        "lr_scales": ((2, 0.1),),
+        "schedule": "step",
+        "penalty": l2(0.1),
+        "head": Head(),
     }
     assert set(others) == {field.name for field in fields(Run)}, "a field without a test"
     keys = [key(run)] + [key(replace(run, **{name: value})) for name, value in others.items()]
@@ -120,50 +136,70 @@ def test_every_field_changes_the_key(run, tmp_path):
     assert key(replace(run)) == keys[0]
 
 
-def test_classes_kept_and_their_order_change_the_key(run):
+def test_the_classes_of_a_task_and_their_order_change_the_key(run):
     tasks = ["", "[ant,bee]", "[bee,ant]", "[ant,other]", "[ant,bee,cat]"]
-    assert len({key(replace(run, task=f"{run.task}{kept}")) for kept in tasks}) == len(tasks)
+    assert len({key(replace(run, task=f"{run.task}{classes}")) for classes in tasks}) == len(tasks)
 
 
-def test_all_that_a_penalty_says_changes_the_key(run):
+def test_every_part_of_a_penalty_changes_the_key(run):
     pulls = [
-        (), l2(0.1), l2(0.2), l2_sp(0.1), l2(0.1, until=2), l2(0.1, until="transferred"),
-        l2(0.1, parameters="all"), l2_sp(0.1, fisher="target"), l2_sp(0.1, fisher="as coded"),
-        l2(0.1, until=2) + l2(0.1), l2(0.1, until=2) + l2_sp(0.1), l2_sp(0.1, until=2) + l2(0.1),
+        (),
+        l2(0.1),
+        l2(0.2),
+        l2_sp(0.1),
+        l2(0.1, until=2),
+        l2(0.1, until="transferred"),
+        l2(0.1, parameters="all"),
+        l2_sp(0.1, fisher="target"),
+        l2_sp(0.1, fisher="as coded"),
+        l2(0.1, until=2) + l2(0.1),
+        l2(0.1, until=2) + l2_sp(0.1),
+        l2_sp(0.1, until=2) + l2(0.1),
     ]
     assert len({key(replace(run, penalty=each, weight_decay=0)) for each in pulls}) == len(pulls)
 
 
 def test_the_order_and_each_of_the_scales_change_the_key(run):
-    scales = [(), ((2, 0.1),), ((3, 0.1),), ((2, 0.2),), (("conv1", 0.1),),
-              ((1, 0.1), (2, 0.1)), ((1, 0.1), (2, 0.2)), ((1, 0.2), (2, 0.1))]
+    scales = [
+        (),
+        ((2, 0.1),),
+        ((3, 0.1),),
+        ((2, 0.2),),
+        (("conv1", 0.1),),
+        ((1, 0.1), (2, 0.1)),
+        ((1, 0.1), (2, 0.2)),
+        ((1, 0.2), (2, 0.1)),
+    ]
     assert len({key(replace(run, lr_scales=each)) for each in scales}) == len(scales)
 
 
-def test_the_decay_that_none_stands_for_is_in_the_key(run):
+def test_the_weight_decay_that_none_stands_for_is_in_the_key(run):
     assert key(replace(run, weight_decay=None)) == key(replace(run, weight_decay=1e-4))
     both = [replace(run, penalty=l2(0.1), weight_decay=decay) for decay in (None, 0, 1e-4)]
     assert key(both[0]) == key(both[1]) != key(both[2])
 
 
 def test_the_fisher_information_of_the_source_is_part_of_the_key(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "FISHER", tmp_path / "fisher.safetensors")
-    keys = set()
+    monkeypatch.setattr(keys, "FISHER", tmp_path / "fisher.safetensors")
+    different = set()
     for value in range(2):
-        save_file({"weight": torch.full((3,), float(value))}, records.FISHER)
-        of_source, of_target = (
-            key(replace(run, penalty=l2_sp(0.1, fisher=which))) for which in ("source", "target")
-        )
-        keys |= {of_source, of_target}
-    assert len(keys) == 3
+        save_file({"weight": torch.full((3,), float(value))}, keys.FISHER)
+        for which in ("source", "target"):
+            different.add(key(replace(run, penalty=l2_sp(0.1, fisher=which))))
+    assert len(different) == 3  # the target's does not depend on it
 
 
-@pytest.mark.parametrize("one, two", [
-    ({"lr": 1}, {"lr": 1.0}), ({"weight_decay": 0}, {"weight_decay": 0.0}),
-    ({"mixup": 0}, {"mixup": 0.0}), ({"label_smoothing": 0}, {"label_smoothing": 0.0}),
-    ({"lr_scales": ((2, 1),)}, {"lr_scales": ((2, 1.0),)}),
-    ({"penalty": l2(1)}, {"penalty": l2(1.0)}),
-])
+@pytest.mark.parametrize(
+    "one, two",
+    [
+        ({"lr": 1}, {"lr": 1.0}),
+        ({"weight_decay": 0}, {"weight_decay": 0.0}),
+        ({"mixup": 0}, {"mixup": 0.0}),
+        ({"label_smoothing": 0}, {"label_smoothing": 0.0}),
+        ({"lr_scales": ((2, 1),)}, {"lr_scales": ((2, 1.0),)}),
+        ({"penalty": l2(1)}, {"penalty": l2(1.0)}),
+    ],
+)
 def test_equal_runs_have_equal_keys(run, one, two):
     one, two = replace(run, **one), replace(run, **two)
     assert one == two and key(one) == key(two)
@@ -193,15 +229,18 @@ def test_where_init_weights_lie_does_not_change_the_key_but_what_is_in_them_does
 
 def test_every_field_of_an_init_run_is_part_of_the_key(run):
     source = replace(run, seed=4)
-    targets = [replace(run, init=source), replace(run, init=replace(source, lr=0.5)),
-               replace(run, init=replace(source, init=replace(source, epochs=3)))]
+    targets = [
+        replace(run, init=source),
+        replace(run, init=replace(source, lr=0.5)),
+        replace(run, init=replace(source, init=replace(source, epochs=3))),
+    ]
     assert len({key(target) for target in targets}) == 3
     assert key(replace(run, init=replace(run, seed=4))) == key(targets[0])
 
 
-def test_the_training_code_is_part_of_the_key(run, monkeypatch):
+def test_the_deciding_code_is_part_of_the_key(run, monkeypatch):
     before = key(run)
-    monkeypatch.setattr(records, "CODE", "another")
+    monkeypatch.setattr(keys, "CODE", "another")
     assert key(run) != before
 
 
@@ -210,7 +249,7 @@ def test_the_training_code_is_part_of_the_key(run, monkeypatch):
 
 def test_trained_once_and_the_same_in_any_home(run, tmp_path, monkeypatch):
     first = complete(run)
-    logits, labels = first.test_outputs()
+    logits, _ = first.test_outputs()
     with monkeypatch.context() as patch:
         patch.setattr(records, "execute", refuse)
         assert complete(run) == first == read(key(run))
@@ -227,12 +266,14 @@ def test_outputs_are_in_the_order_of_the_test_split_and_give_the_accuracy(run):
     assert labels.dtype == np.int64 and np.array_equal(labels, test.labels.numpy())
     assert record.accuracy == np.mean([row.argmax() == label for row, label in zip(logits, labels)])
 
-    model = build(run.model, 3).double().eval()  # the kept weights give the stored outputs
+    model = build(run.model, 3).double().eval()  # the stored weights give the stored outputs
     weights = load_file(weights_path(record.key))
-    model.load_state_dict({
-        name: value.double() if value.is_floating_point() else value
-        for name, value in weights.items()
-    })
+    model.load_state_dict(
+        {
+            name: value.double() if value.is_floating_point() else value
+            for name, value in weights.items()
+        }
+    )
     mean, std = (torch.tensor(model.pretrained_cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
     pixels = torch.from_numpy(test.pool[test.places]).double()
     with torch.no_grad():
@@ -260,20 +301,20 @@ def test_a_record_says_what_it_is(run):
 def test_which_validation_images_were_right_is_what_the_history_says(run, val_every, validated):
     run = replace(run, epochs=5, val_every=val_every, lr=0.1)
     record = complete(run, keep_weights=True)
-    told = {e["epoch"]: e["val_accuracy"] for e in record.history if "val_accuracy" in e}
+    history = {e["epoch"]: e["val_accuracy"] for e in record.history if "val_accuracy" in e}
     correct = record.val_correct()
     assert correct.dtype == bool and correct.shape == (len(validated), 6)  # 2 of each class
-    assert list(told) == validated
-    assert list(correct.mean(1)) == pytest.approx(list(told.values()))
+    assert list(history) == validated
+    assert list(correct.mean(1)) == pytest.approx(list(history.values()))
     assert correct[-1].mean() == pytest.approx(record.val_accuracy)
 
-    val = load(run).val  # and in its order: the kept weights give the last row
+    val = load(run).val  # and in its order: the stored weights give the last row
     model = build(run.model, 3).eval()
     model.load_state_dict(load_file(weights_path(record.key)))
     mean, std = (torch.tensor(model.pretrained_cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
     with torch.no_grad():
-        said = model((val.images(torch.arange(6)) / 255 - mean) / std).argmax(1)
-    assert np.array_equal(correct[-1], (said == val.labels).numpy())
+        answers = model((val.images(torch.arange(6)) / 255 - mean) / std).argmax(1)
+    assert np.array_equal(correct[-1], (answers == val.labels).numpy())
 
 
 def test_a_nested_recipe_is_in_the_record(run):
@@ -289,7 +330,7 @@ def test_penalties_and_scales_are_in_the_record(run):
     assert record.history[-1]["penalty"] > 0
 
 
-def test_the_given_form_of_the_task_does_not_matter_to_the_record(run, tmp_path, monkeypatch):
+def test_the_path_of_the_task_does_not_matter_to_the_record(run, tmp_path, monkeypatch):
     record = complete(run)
     copy = shutil.copytree(run.task, tmp_path / "elsewhere")
     monkeypatch.setattr(records, "execute", refuse)
@@ -299,7 +340,7 @@ def test_the_given_form_of_the_task_does_not_matter_to_the_record(run, tmp_path,
 # weights, and runs that start from runs
 
 
-def test_weights_are_kept_only_where_asked_for(run):
+def test_weights_are_stored_only_on_request(run):
     complete(run)
     assert not weights_path(key(run)).exists() and read(key(run), with_weights=True) is None
     record = complete(run, keep_weights=True)  # trained again, alike
@@ -313,23 +354,23 @@ def test_adding_weights_to_a_record_leaves_the_record_alone(run):
 
 
 def test_a_target_starts_from_the_weights_of_its_init_run(run, monkeypatch):
-    source, given = replace(run, seed=5), []
+    source, calls = replace(run, seed=5), []
     execute = records.execute
 
     def spy(run, task, weights):
-        given.append((run, weights))
+        calls.append((run, weights))
         return execute(run, task, weights)
 
     monkeypatch.setattr(records, "execute", spy)
     target = replace(run, task=f"{run.task}[cat,other]", init=source, frozen="all")
     complete(target, keep_weights=True)
-    assert [run for run, _ in given] == [source, target] and given[0][1] is None
+    assert [run for run, _ in calls] == [source, target] and calls[0][1] is None
     left = load_file(weights_path(key(source)))
-    assert given[1][1].keys() == left.keys()
-    assert all(torch.equal(given[1][1][name], left[name]) for name in left)
+    assert calls[1][1].keys() == left.keys()
+    assert all(torch.equal(calls[1][1][name], left[name]) for name in left)
 
     end = load_file(weights_path(key(target)))  # and a frozen body is still that of the source
-    body = [name for names in module_states(build(run.model, 2)).values() for name in names]
+    body = modules(build(run.model, 2)).first("all")
     assert len(body) > 5 and all(torch.equal(end[name], left[name]) for name in body)
     heads = set(end) - set(body)
     assert heads and all(end[name].shape != left[name].shape for name in heads)
@@ -377,10 +418,11 @@ def test_an_error_in_training_leaves_nothing(run):
 
 
 def start_foreign(stop_in: str, run: Run, marks: Path) -> subprocess.Popen:
-    """Another process that completes `run` and stops in the middle until `marks/go` is there."""
+    """Start a process that completes `run`; it stops in the middle until `marks/go` is there."""
     process = subprocess.Popen(
         [sys.executable, "-c", FOREIGN, stop_in, repr(run), str(marks)],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     end = time.monotonic() + 100
     while not (marks / "reached").exists() and time.monotonic() < end:
@@ -400,7 +442,7 @@ def test_a_killed_process_does_no_harm(run, tmp_path, stop_in):
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert read(key(run)) is None and key(run) not in stored()
-    record = complete(run, wait=False)  # the lock has died with its holder
+    record = complete(run, timeout=0)  # the lock has died with its holder
     assert record == read(key(run)) and len(record.history) == 2
     assert len(record.test_outputs()[0]) == 9
 
@@ -409,11 +451,12 @@ def test_two_processes_train_a_run_once(run, tmp_path, monkeypatch):
     process = start_foreign("training", run, tmp_path)
     monkeypatch.setattr(records, "execute", refuse)  # the other process is training it
     try:
-        assert complete(run, wait=False) is None
+        with pytest.raises(Timeout):
+            complete(run, timeout=0)
         Timer(0.3, (tmp_path / "go").touch).start()
         record = complete(run)
         printed, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0 and printed.split() == [record.key] == [key(run)]
-    assert record == complete(run, wait=False) == read(key(run))
+    assert record == complete(run, timeout=0) == read(key(run))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import write_record
 from scipy import stats
 
 from tlkit.experiments import records
@@ -13,9 +14,7 @@ from tlkit.judging import verdicts
 from tlkit.judging.verdicts import scores, verdicts
 from tlkit.ground.names import UnknownName
 from tlkit.judging.ledger import Claim, Comparison, claim
-from tlkit.recipe import Run
 from tlkit.judging.intervals import Difference, Estimate, difference, interval
-from tlkit.training.loop import Trained
 
 IMAGES, REPEATS = 200, 2000
 # (effect, sd of the seeds' effects, sd of the images' effects), as shares of 1
@@ -230,13 +229,8 @@ def results(tmp_path, monkeypatch):
             for seed in seeds:
                 wrong = torch.from_numpy(random.random(images) >= accuracy / 100)
                 logits = torch.nn.functional.one_hot((labels + wrong) % 3, 3).float()
-                history = [{"epoch": 1, "train_loss": 1.0, "val_accuracy": 0.5}]
-                run_key = f"{arm}-{seed}"
-                records._write(
-                    run_key, Run(seed=seed), ("ant", "bee", "cat"),
-                    Trained(history, labels > 0, logits, labels, {}, 1, 1, 0.1), keep_weights=False,
-                )
-                rows.append({"arm": arm, "seed": seed, "key": run_key})
+                write_record(f"{arm}-{seed}", logits, labels, seed)
+                rows.append({"arm": arm, "seed": seed, "key": f"{arm}-{seed}"})
         return pd.DataFrame(rows)
 
     return make

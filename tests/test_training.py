@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import BASE, ROWS, tiny_task
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
@@ -14,33 +15,12 @@ from torchvision.transforms import v2
 
 from tlkit.networks import modules
 from tlkit.training import feeding, loop, prefix
-from tlkit.images.tasks import Split, Task
+from tlkit.images.tasks import Split
 from tlkit.training.feeding import Feed
 from tlkit.training.groups import parameter_groups
 from tlkit.recipe import l2, l2_sp
 from tlkit.training.penalties import Penalty
-from tlkit.recipe import Run
 from tlkit.training.loop import accuracy, execute, fit, predict
-
-BASE = Run(
-    task="tiny", model="test_resnet", init="random", size=32, epochs=3, batch_size=8, lr=0.05,
-    seed=1,
-)
-ROWS = {"train": 30, "val": 12, "test": 21}
-
-
-def tiny_task(rows=ROWS, classes=3):
-    """Noise whose mean colour tells the class, most of the time."""
-    generator = np.random.default_rng(0)
-    total = sum(rows.values())
-    labels = generator.integers(classes, size=total)
-    pool = generator.integers(120, size=(total, 3, 32, 32))
-    pool[np.arange(total), labels] += 90
-    places, splits = np.arange(total), {}
-    for name, n in rows.items():
-        mine, places = places[:n], places[n:]
-        splits[name] = Split(pool.astype(np.uint8), mine, torch.from_numpy(labels[mine]))
-    return Task("tiny", tuple("abc"[:classes]), **splits)
 
 
 @pytest.fixture(scope="module")

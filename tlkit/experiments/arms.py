@@ -1,23 +1,29 @@
-"""The arms of an experiment: each is named by its coordinates, such as target and scheme."""
+"""Name the arms of an experiment by their coordinates, such as target and scheme."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from tlkit.ground.names import check_name, unknown
+from tlkit.recipe import Run
 
+Arms = Mapping[Any, Run]  # a label, or a tuple with a value for each coordinate -> what is trained
 Arm = str | Mapping[str, object]  # a label, or coordinates: {"target": "kin", "scheme": "L2-SP"}
+RESERVED = {"arm", "trial", "seed", "accuracy", "val_accuracy", "key"}  # columns of a table
 
 
 def coordinates(arm: object, names: Sequence[str]) -> dict[str, object]:
-    """Return the coordinates of an arm by name, and its label as "arm".
+    """Return the label of an arm as "arm", and its coordinates by name.
 
     `arm` is a tuple with a value for each of `names`; without names it is the label itself.
-    Raises ValueError for another number of values.
+    Raises ValueError for another number of values, and for a name that a table needs itself.
     """
     values = arm if isinstance(arm, tuple) else (arm,)
     if len(values) != len(names or ("arm",)):
-        raise ValueError(f"arm {arm!r} needs a value for each of {names or ('arm',)}")
+        raise ValueError(f"arm {arm!r} needs a value for each of its coordinates: names={names!r}")
+    if RESERVED & set(names):
+        raise ValueError(f"give other names to the coordinates {sorted(RESERVED & set(names))}")
     return {"arm": label(values)} | dict(zip(names, values))
 
 
@@ -27,7 +33,7 @@ def label(values: Sequence[object]) -> str:
 
 
 def words(arm: Arm) -> str:
-    """Return an arm as one text, whichever way it is named."""
+    """Return an arm as one text, from its label or its coordinates."""
     return arm if isinstance(arm, str) else label(list(arm.values()))
 
 
@@ -37,11 +43,10 @@ def select(table: pd.DataFrame, arm: Arm) -> pd.DataFrame:
     Values are compared as text, so that a table read from a file works too. Raises `UnknownName`
     for a coordinate or a value that is not there.
     """
-    rows = table
     for name, value in ({"arm": arm} if isinstance(arm, str) else arm).items():
         check_name("coordinate", name, table.columns)
-        fitting = rows[rows[name].astype(str) == str(value)]
-        if fitting.empty:
-            raise unknown(f"arm ({words(arm)}): {name}", str(value), rows[name].unique())
-        rows = fitting
-    return rows
+        rows = table[table[name].astype(str) == str(value)]
+        if rows.empty:
+            raise unknown(f"arm ({words(arm)}): {name}", str(value), table[name].unique())
+        table = rows
+    return table

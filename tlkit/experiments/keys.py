@@ -1,4 +1,4 @@
-"""The key of a record: a digest of everything that decides the result of a run."""
+"""Compute the key of a record: a digest of everything that decides the result of a run."""
 
 import ast
 import json
@@ -6,55 +6,53 @@ from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 
-import tlkit
 from tlkit.images.pools import pool
 from tlkit.images.tasks import parse
 from tlkit.networks.models import weights_file
 from tlkit.networks.small_xception import FISHER
 from tlkit.recipe import Run
 
-PACKAGE = Path(tlkit.__file__).parent
-DECIDING = ("recipe.py", "networks", "training", "images/tasks.py", "experiments/records.py")
+DECIDING = ("recipe.py", "networks/", "training/", "images/tasks.py", "experiments/records.py")
 
 
-def code_digest(package: Path = PACKAGE) -> str:
-    """Return the digest of the code that decides a result: every file of the `DECIDING` rooms.
+def code_digest(package: Path) -> str:
+    """Return the digest of the code that decides a result: every file of `DECIDING`.
 
-    Only what the code does counts: comments, docstrings and layout do not. It is the same under
-    every supported version of Python.
+    Comments, docstrings and layout do not count, nor does the version of Python (3.11 or later).
     """
-    files = [
-        path
-        for room in DECIDING
-        for path in sorted((package / room).rglob("*.py")) or [package / room]
-    ]
+    files = sorted(path.relative_to(package).as_posix() for path in package.rglob("*.py"))
     code = [
-        (path.relative_to(package).as_posix(), _plain(ast.parse(path.read_text("utf-8"))))
-        for path in files
+        (file, _plain(ast.parse((package / file).read_text("utf-8"))))
+        for file in files
+        if file.startswith(DECIDING)
     ]
     return sha256(json.dumps(code).encode()).hexdigest()
 
 
 def _plain(part: object) -> object:
-    """Return a syntax tree as nested lists, without docstrings and fields that are empty."""
+    """Return a syntax tree as nested lists, without docstrings and without empty fields.
+
+    Newer versions of Python add fields that are empty, and `ast.dump` differs between versions.
+    """
     if isinstance(part, list):
-        return [_plain(each) for each in part]
+        return [_plain(each) for each in part if not _is_docstring(each)]
     if not isinstance(part, ast.AST):
-        return repr(part)
-    children = dict(ast.iter_fields(part))
-    if isinstance(part, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(part):
-        children["body"] = children["body"][1:]
-    full = {name: child for name, child in children.items() if child not in (None, [])}
-    return [type(part).__name__, *([name, _plain(child)] for name, child in full.items())]
+        return ascii(part)  # `repr` depends on the version's table of printable characters
+    children = {name: child for name, child in ast.iter_fields(part) if child not in (None, [])}
+    return [type(part).__name__, *([name, _plain(child)] for name, child in children.items())]
 
 
-CODE = code_digest()  # as imported, not as it lies on disk when a key is computed
+def _is_docstring(part: object) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+
+
+CODE = code_digest(Path(__file__).parents[1])  # as imported: the files may change later
 
 
 def key(run: Run) -> str:
     """Return the digest of the recipe, the images, the initial weights and the deciding code.
 
-    Where a folder or a weights file lies does not matter, what is in it does.
+    The contents of an image folder and of a weights file count; their paths do not.
     """
     recipe = {field.name: getattr(run, field.name) for field in fields(run)}
     name, classes = parse(run.task)
@@ -68,6 +66,7 @@ def key(run: Run) -> str:
 
 
 def _origin(run: Run) -> str:
+    """Return what identifies the initial weights: a key, the digest of a file, or "random"."""
     if isinstance(run.init, Run):
         return key(run.init)
     path = weights_file(run.init, run.model)

@@ -1,13 +1,12 @@
-"""Records of runs on disk: keyed by all that decides a result, trained once, never half-written."""
+"""Keep a record of each run on disk: trained once under its key, stored whole or not at all."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from tlkit.experiments.keys import key
@@ -35,72 +34,70 @@ class Record:
     environment: dict
 
     def test_outputs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Logits float32 [n, classes] and labels int64 [n] of the test images."""
-        with np.load(_folder(self.key) / "test.npz") as stored:
-            return stored["logits"], stored["labels"]
+        """Return logits float32 [n, classes] and labels int64 [n] of the test images."""
+        with np.load(record_path(self.key) / "test.npz") as arrays:
+            return arrays["logits"], arrays["labels"]
 
     def val_correct(self) -> np.ndarray:
-        """Which validation images were right at each validation: bool [validations, n]."""
-        return np.load(_folder(self.key) / "val.npy")
+        """Return which validation images were right at each validation: bool [validations, n]."""
+        return np.load(record_path(self.key) / "val.npy")
 
 
-def _folder(run_key: str) -> Path:
+def record_path(run_key: str) -> Path:
+    """Return the folder of a record."""
     return home() / "records" / run_key
 
 
-def read(run_key: str, with_weights: bool = False) -> Record | None:
-    """The record of that key, or None where it, or its weights if they are needed, is missing."""
-    path = _folder(run_key) / "record.json"
-    if not path.exists() or with_weights and not weights_path(run_key).exists():
-        return None
-    return Record(run_key, **json.loads(path.read_text()))
-
-
-def complete(run: Run, keep_weights: bool = False, wait: bool = True) -> Record | None:
-    """The record of `run`, trained now unless it is there.
-
-    While another process trains the same run, waits for it, or returns None when not to `wait`.
-    """
-    run_key = key(run)
-    _folder(run_key).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # The system frees the lock when its holder dies, so a killed process blocks nobody.
-        with FileLock(f"{_folder(run_key)}.lock", timeout=-1 if wait else 0):
-            if read(run_key, keep_weights) is None:
-                task = load(run)
-                _write(run_key, run, task.classes, execute(run, task, initial_weights(run)),
-                       keep_weights)
-    except Timeout:
-        return None
-    return read(run_key)
-
-
-def initial_weights(run: Run) -> dict[str, torch.Tensor] | None:
-    """The state tensors that `run.init` stands for; None for "random". Trains an init run."""
-    if run.init == "random":
-        return None
-    if isinstance(run.init, Run):
-        source = complete(run.init, keep_weights=True)
-        return load_file(weights_path(source.key))
-    return read_weights(run.init, run.model)
-
-
 def weights_path(run_key: str) -> Path:
-    """Where the weights of a run that others start from are kept."""
+    """Return the file with the weights of a run that others start from."""
     return home() / "records" / f"{run_key}.safetensors"
 
 
-def _write(
-    run_key: str, run: Run, classes: tuple[str, ...], trained: Trained, keep_weights: bool
+def read(run_key: str, with_weights: bool = False) -> Record | None:
+    """Return the record of a key; None if it is missing, or its weights are needed and missing."""
+    if with_weights and not weights_path(run_key).exists():
+        return None
+    return _read(run_key) if record_path(run_key).exists() else None
+
+
+def _read(run_key: str) -> Record:
+    return Record(run_key, **json.loads((record_path(run_key) / "record.json").read_text()))
+
+
+def complete(run: Run, keep_weights: bool = False, timeout: float = -1) -> Record:
+    """Return the record of `run`, and train it now unless it is stored.
+
+    Wait while another process trains the same run. Raises `filelock.Timeout` when it still does
+    after `timeout` seconds (−1: wait for ever).
+    """
+    run_key = key(run)
+    record_path(run_key).parent.mkdir(parents=True, exist_ok=True)
+    # The system frees the lock when its holder dies, so a killed process blocks nobody.
+    with FileLock(f"{record_path(run_key)}.lock", timeout=timeout):
+        if read(run_key, keep_weights) is None:
+            task = load(run)
+            trained = execute(run, task, initial_weights(run))
+            write(run_key, run, task.classes, trained, keep_weights)
+    return _read(run_key)
+
+
+def initial_weights(run: Run) -> dict[str, torch.Tensor] | None:
+    """Return the state tensors that `run.init` stands for; None for "random". Train an init run."""
+    if run.init == "random":
+        return None
+    if isinstance(run.init, Run):
+        return load_file(weights_path(complete(run.init, keep_weights=True).key))
+    return read_weights(run.init, run.model)
+
+
+def write(
+    run_key: str, run: Run, classes: tuple[str, ...], trained: Trained, keep_weights: bool = False
 ) -> None:
+    """Write what a run leaves behind. A record that is there stays as it is."""
     if keep_weights:
-        partial = weights_path(run_key).with_suffix(f".partial-{os.getpid()}")
-        try:
+        with whole(weights_path(run_key)) as partial:
             save_file(trained.weights, partial)
-            partial.replace(weights_path(run_key))
-        finally:
-            partial.unlink(missing_ok=True)
-    if _folder(run_key).exists():
+    if record_path(run_key).exists():
         return
     content = {
         "recipe": asdict(run),
@@ -113,7 +110,8 @@ def _write(
         "classes": list(classes),
         "environment": environment(),
     }
-    with whole(_folder(run_key)) as partial:
+    with whole(record_path(run_key)) as partial:
+        partial.mkdir()
         np.savez(partial / "test.npz", logits=trained.test_logits, labels=trained.test_labels)
         np.save(partial / "val.npy", trained.val_correct)
         (partial / "record.json").write_text(json.dumps(content, indent=1))

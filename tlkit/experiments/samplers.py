@@ -1,7 +1,8 @@
-"""Which setting of a space to try next: Optuna's samplers, all on the same finite set."""
+"""Choose which setting of a space to try next: Optuna's samplers, all on the same finite set."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -15,77 +16,78 @@ from tlkit.ground.names import check_name
 
 SAMPLERS = ("grid", "random", "tpe", "gp")
 STARTUP = 5  # trials drawn at random before a model of the outcomes chooses
-Space = Mapping[str, Sequence]  # field -> its values, in order: a model takes neighbours as alike
+Space = Mapping[str, Sequence]  # field -> values in order; "tpe" and "gp" expect neighbours alike
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns where a fit falls back
-
-
-def check(space: Space, sampler: str, known: Iterable[str]) -> None:
-    """Raise `UnknownName` for a sampler or field that is unknown, ValueError for an empty space."""
-    check_name("sampler", sampler, SAMPLERS)
-    for field in space:
-        check_name("field of Run", field, known)
-    if not space or not all(len(values) for values in space.values()):
-        raise ValueError(f"a space needs fields, and each a value at least: {space!r}")
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns when a fit falls back
 
 
-def at_most(trials: int, space: Space, sampler: str) -> int:
-    """The trials that there can be: a grid ends."""
-    return min(trials, prod(map(len, space.values()))) if sampler == "grid" else trials
+@dataclass(frozen=True)
+class Strategy:
+    """A sampler on a space: which setting comes next, given the trials of a study.
 
-
-def ask(
-    study: optuna.Study, space: Space, sampler: str, seed: tuple[int, ...]
-) -> tuple[Trial, dict]:
-    """A new trial, and the setting that the sampler chooses for it from the trials before.
-
-    Each trial has a sampler of its own seed, so that neither a second process nor a restart
-    draws again what has been drawn.
+    Raises `UnknownName` for an unknown sampler, ValueError for an empty space.
     """
-    number = len(study.get_trials(deepcopy=False))
-    with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
-        study.sampler = _sampler(sampler, study, space, seed, number)
-        trial = study.ask()
-        for field, values in space.items():
-            trial.suggest_int(field, 0, len(values) - 1)
-    return trial, setting(trial, space)
 
+    space: Space
+    sampler: str  # one of SAMPLERS
+    seed: tuple[int, ...]
 
-def setting(trial: Trial | FrozenTrial, space: Space) -> dict:
-    """Optuna knows the places of the values; this gives the values."""
-    return {field: values[trial.params[field]] for field, values in space.items()}
+    def __post_init__(self) -> None:
+        check_name("sampler", self.sampler, SAMPLERS)
+        if not self.space or not all(len(values) for values in self.space.values()):
+            raise ValueError(f"a space needs fields, and a value for each of them: {self.space!r}")
 
+    def at_most(self, trials: int) -> int:
+        """Return the number of trials; a grid ends when every setting has been tried."""
+        size = prod(map(len, self.space.values()))
+        return min(trials, size) if self.sampler == "grid" else trials
 
-def _sampler(
-    name: str, study: optuna.Study, space: Space, seed: tuple[int, ...], number: int
-) -> samplers.BaseSampler:
-    own = int(np.random.SeedSequence((*seed, number)).generate_state(1)[0])
-    match name:
-        case "grid":
-            return samplers.PartialFixedSampler(
-                _untried(study, space, seed), samplers.RandomSampler(own)
-            )
-        case "random":
-            return samplers.RandomSampler(own)
-        case "tpe":
-            return samplers.TPESampler(seed=own, n_startup_trials=STARTUP)
-        case "gp":
-            return samplers.GPSampler(seed=own, n_startup_trials=STARTUP)
+    def first(self) -> dict:
+        """Return the setting with the first value of each field."""
+        return {field: values[0] for field, values in self.space.items()}
 
+    def ask(self, study: optuna.Study) -> tuple[Trial, dict]:
+        """Return a new trial, and the setting that the sampler chooses for it from earlier trials.
 
-def _untried(study: optuna.Study, space: Space, seed: tuple[int, ...]) -> dict[str, int]:
-    """The next setting of a grid, as places, in one order for all trials of a seed.
+        Each trial has a sampler with its own seed: otherwise a second process or a restart would
+        draw the same settings again.
+        """
+        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+            study.sampler = self._sampler(study)
+            trial = study.ask()
+            for field, values in self.space.items():
+                trial.suggest_int(field, 0, len(values) - 1)
+        return trial, self.setting(trial)
 
-    Optuna's own grid never comes back to a trial that failed. What another process is trying is
-    left for last: that process may be dead.
-    """
-    settings = list(product(*(range(len(values)) for values in space.values())))
-    order = [settings[each] for each in np.random.default_rng(seed).permutation(len(settings))]
-    done, running = (
-        {tuple(trial.params.get(field) for field in space)
-         for trial in study.get_trials(deepcopy=False, states=(state,))}
-        for state in (TrialState.COMPLETE, TrialState.RUNNING)
-    )
-    missing = [each for each in order if each not in done] or order
-    free = [each for each in missing if each not in running]
-    return dict(zip(space, (free or missing)[0]))
+    def setting(self, trial: Trial | FrozenTrial) -> dict:
+        """Return the values of a trial; Optuna itself knows only their places in the space."""
+        return {field: values[trial.params[field]] for field, values in self.space.items()}
+
+    def _sampler(self, study: optuna.Study) -> samplers.BaseSampler:
+        number = len(study.get_trials(deepcopy=False))
+        seed = int(np.random.SeedSequence((*self.seed, number)).generate_state(1)[0])
+        if self.sampler == "tpe":
+            return samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+        if self.sampler == "gp":
+            return samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
+        at_random = samplers.RandomSampler(seed)
+        if self.sampler == "grid":
+            return samplers.PartialFixedSampler(self._untried(study), at_random)
+        return at_random
+
+    def _untried(self, study: optuna.Study) -> dict[str, int]:
+        """Return the next setting of a grid, as places, in one random order for all trials.
+
+        Optuna's own grid never comes back to a trial that failed. What another process is trying
+        is left for last: that process may be dead.
+        """
+        settings = list(product(*(range(len(values)) for values in self.space.values())))
+        order = np.random.default_rng(self.seed).permutation(len(settings))
+        done = self._places(study, TrialState.COMPLETE)
+        running = self._places(study, TrialState.RUNNING)
+        untried = min(order, key=lambda each: (settings[each] in done, settings[each] in running))
+        return dict(zip(self.space, settings[untried]))
+
+    def _places(self, study: optuna.Study, state: TrialState) -> set[tuple]:
+        trials = study.get_trials(deepcopy=False, states=(state,))
+        return {tuple(trial.params.get(field) for field in self.space) for trial in trials}

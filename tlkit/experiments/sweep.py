@@ -1,12 +1,13 @@
 """Train every run of an experiment once, in parallel, and return one tidy table."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pandas as pd
+from filelock import Timeout
 
-from tlkit.experiments.arms import coordinates
+from tlkit.experiments.arms import Arms, coordinates
 from tlkit.experiments.dry_run import dry_run
 from tlkit.experiments.keys import key
 from tlkit.experiments.records import Record, complete, read
@@ -15,15 +16,11 @@ from tlkit.experiments.workers import in_parallel
 from tlkit.images.pools import look_again
 from tlkit.recipe import Run
 
-STORED = [  # beside the coordinates, for the benchmark and the report
-    "task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed",
-    "accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key",
-]
+SHORT = ("task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed")
+MEASURED = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
 
 
-def sweep(
-    arms: Mapping, seeds: Iterable[int] = range(5), names: Sequence[str] = ()
-) -> pd.DataFrame:
+def sweep(arms: Arms, seeds: Iterable[int] = range(5), names: Sequence[str] = ()) -> pd.DataFrame:
     """Train each arm with each seed, unless its record is there, and return a row per run.
 
     `arms` maps the coordinates of an arm to its `Run`: `{("kin", "L2-SP"): run}` with
@@ -32,22 +29,22 @@ def sweep(
     another starts from is trained afresh with every seed.
 
     Columns: arm (the label), the coordinates, every field of `Run` that is not a coordinate
-    (weight_decay as it comes out), classes (their number), accuracy and val_accuracy (0 … 1),
+    (weight_decay as it is applied), classes (their number), accuracy and val_accuracy (0 … 1),
     parameters, trainable, seconds, key. `in_parallel` says where the runs are trained. After an
     interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
-    two steps instead. Raises ValueError without an arm or a seed.
+    two steps instead. Raises ValueError without an arm or a seed, and what `coordinates` raises.
     """
     named = [(coordinates(arm, names), run) for arm, run in arms.items()]
     if os.environ.get("TLKIT_DRY_RUN"):
-        table = dry_run({point["arm"]: run for point, run in named})
-        return table.merge(pd.DataFrame([point for point, _ in named]), on="arm")
+        return dry_run(named)
     numbers = [int(seed) for seed in seeds]  # an iterator would serve the first arm alone
-    runs = [(point, _seeded(run, seed)) for point, run in named for seed in numbers]
+    runs = [(arm, _seeded(run, seed)) for arm, run in named for seed in numbers]
     if not runs:
         raise ValueError("nothing to train: give at least one arm and one seed")
     records = train([run for _, run in runs])
-    table = pd.DataFrame([point | _row(run, records[run]) | point for point, run in runs])
-    store("runs", table[list(dict.fromkeys(["arm", *names, *STORED]))])
+    # Coordinates come first, and keep their values where a field has the same name.
+    table = pd.DataFrame([arm | _row(run, records[run]) | arm for arm, run in runs])
+    store("runs", table[list(dict.fromkeys(["arm", *names, *SHORT, *MEASURED]))])
     return table
 
 
@@ -64,19 +61,21 @@ def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     if sources:
         train(sources, keep_weights=True)
     records = {run: read(key(run), keep_weights) for run in different}
-    for wait in (False, True):  # what another process is training is left for last
-        missing = [run for run in different if records[run] is None]
-        if missing:
-            jobs = [(run, keep_weights, wait) for run in missing]
+    for timeout in (0, -1):  # what another process is training is left for last
+        jobs = [(run, keep_weights, timeout) for run in different if records[run] is None]
+        if jobs:
             records |= dict(in_parallel(_complete, jobs, "training runs"))
-    return records
+    return {run: record for run, record in records.items() if record is not None}
 
 
-def _complete(run: Run, keep_weights: bool, wait: bool) -> tuple[Run, Record | None]:
-    return run, complete(run, keep_weights, wait)
+def _complete(run: Run, keep_weights: bool, timeout: float) -> tuple[Run, Record | None]:
+    """Return None in place of the record that another process is about to write."""
+    try:
+        return run, complete(run, keep_weights, timeout)
+    except Timeout:
+        return run, None
 
 
 def _row(run: Run, record: Record) -> dict:
-    names = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
-    measured = {name: getattr(record, name) for name in names}
+    measured = {name: getattr(record, name) for name in MEASURED}
     return vars(run) | {"weight_decay": run.decay(), "classes": len(record.classes)} | measured

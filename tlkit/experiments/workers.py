@@ -1,4 +1,4 @@
-"""Processes that do independent jobs in parallel, here or on a cluster."""
+"""Do independent jobs in parallel, in processes of this machine or on a cluster."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -36,6 +36,7 @@ def in_parallel(job: Callable, arguments: Sequence[tuple], what: str) -> list:
 
 
 def _do(place: str, job: Callable, arguments: tuple) -> object:
-    os.environ["TLKIT_HOME"] = place  # a worker may be older than the caller's setting,
-    look_again()  # and than the images
+    # A worker may have started before the caller set TLKIT_HOME, or before the images changed.
+    os.environ["TLKIT_HOME"] = place
+    look_again()
     return job(*arguments)

@@ -1,22 +1,23 @@
-"""What this machine runs: versions, device, cores; and what suits processes that train."""
+"""Describe this machine (versions, device, cores), and name what suits processes that train."""
 
 import os
 import platform
 from functools import cache
 from importlib.metadata import version
 
-# Else glibc hands freed memory back at every step, and gets it again page by page of 4 KiB. Read
-# where a process starts, so set for those that train.
+# Otherwise glibc returns freed memory to the system at every step, and gets it back in pages of
+# 4 KiB. A process reads these settings when it starts.
 KEEP_MEMORY = {
-    "MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 
-@cache  # every record wants it
+@cache  # every record asks for it
 def environment() -> dict[str, str | int]:
-    """Versions and device, for records and reports; no result is keyed by them."""
-    import torch
+    """Return versions and device, for records and reports; they are not part of a record's key."""
+    import torch  # slow to import, and most commands do not need it
 
     packages = ("tlkit", "torch", "torchvision", "timm", "numpy")
     return {name: version(name) for name in packages} | {
@@ -28,7 +29,6 @@ def environment() -> dict[str, str | int]:
 
 
 def environment_line() -> str:
-    """The part of it that a reader of results wants to know, in one line."""
-    found = environment()
+    """Return the part that a reader of results needs, in one line."""
     names = ("tlkit", "torch", "timm", "python", "device", "cores")
-    return " · ".join(f"{name} {found[name]}" for name in names)
+    return " · ".join(f"{name} {environment()[name]}" for name in names)

@@ -1,4 +1,4 @@
-"""Where things lie, and how they are put there: whole, or not at all."""
+"""Know where files lie, and write them whole or not at all."""
 
 import os
 import shutil
@@ -13,34 +13,30 @@ STUDIES = SHIPPED / "studies"  # a folder for each: study.toml, claims.toml, pub
 
 
 def home() -> Path:
-    """Folder for everything that the kit makes (drawings, records, reports).
-
-    `data/` of the checkout, or the folder that the environment variable `TLKIT_HOME` names.
-    """
+    """Return the folder for what the kit makes: TLKIT_HOME, or `data/` of the checkout."""
     return Path(os.environ.get("TLKIT_HOME", SHIPPED))
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """Fill a temporary folder beside `folder`; it takes that name once the block has ended well.
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path`, for a new file or folder; it becomes `path` at the end.
 
-    A killed process or a full disk leaves no `folder` at all; an error leaves nothing else either.
+    A killed process or a full disk leaves nothing at `path`; an error leaves nothing at all.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".partial-{folder.name}-{uuid4().hex[:8]}")
-    partial.mkdir()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}-{uuid4().hex[:8]}")
     try:
         yield partial
-        partial.rename(folder)
+        partial.replace(path)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def put(path: Path, text: str) -> Path:
-    """Write a text beside `path` and move it into place: no half of it is ever seen."""
-    draft = path.with_name(f".{path.name}-{uuid4().hex[:8]}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        return draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write a text to `path`, whole or not at all, and return `path`."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path

@@ -58,6 +58,7 @@ def pool(name: str, size: int) -> Pool:
     with FileLock(f"{place}.lock"):
         if not place.exists():
             with whole(place) as partial:
+                partial.mkdir()
                 _store(partial, name, size, fill)
     about = json.loads((place / "about.json").read_text())
     return Pool(
