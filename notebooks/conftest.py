@@ -1,4 +1,4 @@
-"""Under nbval the notebooks run in their smoke profile: seconds each, numbers without meaning."""
+"""Let nbval run the notebooks in the smoke profile: seconds each, numbers without meaning."""
 
 import os
 

@@ -1,6 +1,7 @@
 """The command line runs notebooks, survives their failures and reports them."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tlkit import cli
-from tlkit.runner import notebooks
-from tlkit.studies.audit import audit
+from tlkit.experiments.results import stored
 from tlkit.ground.paths import ROOT
+from tlkit.runner import forecast, notebooks
+from tlkit.studies.audit import audit
 
 PROFILE = 'profile = "lab"'
 LINKS = "[a](10_good.ipynb), [b](77_not_run.ipynb) and [c](../README.md)"
@@ -27,10 +29,10 @@ print(profile, rate)"""
 
 SWEEP = """import pandas as pd
 import tlkit as tl
-from tlkit.results import keep
-profile = tl.start(profile, "10_grid")
-keep("runs", pd.DataFrame({"arm": ["a, <b>"] * 2, "task": "drawn_kin", "accuracy": [0.5, 0.75],
-                           "key": ["k1", "k2"]}))
+from tlkit.experiments.results import store
+profile = tl.start(profile)
+store("runs", pd.DataFrame({"arm": ["a, <b>"] * 2, "task": "drawn_kin", "accuracy": [0.5, 0.75],
+                            "parameters": 9, "key": ["k1", "k2"]}))
 tl.plots.table(pd.DataFrame({"claim": ["C9"], 'a < "b"': [1]}), "All", kind="ledger")"""
 
 
@@ -55,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
-    """One run of four notebooks, two of which fail: exit status, what was told, report."""
+    """Run four notebooks, two of which fail: exit status and report."""
     base = tmp_path_factory.mktemp("reported")
     source = base / "notebooks"
     report = base / "home" / "report" / "smoke"
@@ -63,10 +65,7 @@ def reported(tmp_path_factory):
     place(source, "20_broken", "a = 1", "a / 0  # here", "print('never')")
     place(source, "30_dead", "import os", "os._exit(1)")
     place(source, "40_last", "print('still ran')")
-    variables = {
-        "TLKIT_HOME": str(base / "home"),
-        "WATCHED": str(report / "10_good.ipynb"),
-    }
+    variables = {"TLKIT_HOME": str(base / "home"), "WATCHED": str(report / "10_good.ipynb")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebooks, "FOLDER", source)
         for name, value in variables.items():
@@ -87,10 +86,10 @@ def test_failed_notebooks_are_named_and_the_others_go_on(reported):
     assert status == 1
     assert "still ran" in outputs(report / "40_last.ipynb")
     rows = BeautifulSoup((report / "index.html").read_text(), "html.parser").select("tbody tr")
-    told = [row.get_text(" ") for row in rows[:4]]
-    assert ["failed" in row for row in told] == [False, True, True, False]
-    assert "a / 0 # here" in told[1].replace("  ", " ") and "ZeroDivisionError" in told[1]
-    assert "os._exit(1)" in told[2] and "DeadKernelError" in told[2]
+    texts = [row.get_text(" ") for row in rows[:4]]
+    assert ["failed" in text for text in texts] == [False, True, True, False]
+    assert "a / 0 # here" in texts[1].replace("  ", " ") and "ZeroDivisionError" in texts[1]
+    assert "os._exit(1)" in texts[2] and "DeadKernelError" in texts[2]
 
 
 def test_output_appears_only_when_whole(reported):
@@ -154,7 +153,8 @@ def test_pages_name_commands_and_records_and_every_cell_its_column(folder, tmp_p
     report = tmp_path / "home" / "report" / "smoke"
     page = BeautifulSoup((report / "10_grid.html").read_text(), "html.parser")
     assert page.find("details").find_previous("code").get_text() == (
-        "tlkit run 10_grid --profile smoke")
+        "tlkit run 10_grid --profile smoke"
+    )
     (row,) = page.find("details").select("tbody tr")
     cells = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
     assert cells == ["a, <b>", "drawn_kin", "2", "62.5", "k1 k2"]
@@ -164,11 +164,11 @@ def test_pages_name_commands_and_records_and_every_cell_its_column(folder, tmp_p
         page = BeautifulSoup((report / file).read_text(), "html.parser")
         (ledger,) = page.select("table.ledger")
         columns = [heading.get_text() for heading in ledger.select("th")]
-        told = [cell["data-label"] for cell in ledger.select("td")]
-        assert told == columns == ["claim", 'a < "b"']
+        labels = [cell["data-label"] for cell in ledger.select("td")]
+        assert labels == columns == ["claim", 'a < "b"']
 
 
-def test_the_report_can_be_written_anew_and_an_empty_one_is_refused(folder, tmp_path, capsys):
+def test_the_report_can_be_written_again_and_an_empty_one_is_refused(folder, tmp_path, capsys):
     assert cli.main(["report", "smoke"]) == 2
     assert "tlkit run --profile smoke" in capsys.readouterr().err
     assert cli.main(["report", "smok"]) == 2
@@ -189,17 +189,17 @@ def test_dry_run_ends_with_the_sweep(folder, tmp_path, capsys):
     place(folder, "10_grid", "a = 1", dry, "print('after')", sweep=1)
     place(folder, "50_luck", "print('after')")
     assert cli.main(["run", "--dry-run"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     report = tmp_path / "home" / "report" / "lab-dry-run"
-    assert "50_luck: skipped" in told
-    assert told.splitlines()[-1] == f"Report: {report / 'index.html'}"
+    assert "50_luck: skipped" in printed
+    assert printed.splitlines()[-1] == f"Report: {report / 'index.html'}"
     assert outputs(report / "10_grid.ipynb") == "dry 1\n"
     assert not (report / "50_luck.ipynb").exists()
     assert "TLKIT_DRY_RUN" not in os.environ
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "remedy"),
     [
         (["11_freezign"], "11_freezing"),
         (["1"], "not unique"),
@@ -213,13 +213,13 @@ def test_dry_run_ends_with_the_sweep(folder, tmp_path, capsys):
     ],
 )
 def test_a_mistyped_argument_is_one_line_and_starts_nothing(
-    folder, tmp_path, capsys, arguments, told
+    folder, tmp_path, capsys, arguments, remedy
 ):
     place(folder, "10_plain")
     place(folder, "11_freezing", declared=PROFILE + "\nseeds = [0]")
     assert cli.main(["run", *arguments]) == 2
-    complaint = capsys.readouterr().err
-    assert told in complaint and complaint.count("\n") == 1
+    message = capsys.readouterr().err
+    assert remedy in message and message.count("\n") == 1
     assert not (tmp_path / "home").exists()
 
 
@@ -277,11 +277,15 @@ def test_after_ctrl_c_no_further_notebook_is_begun(folder, tmp_path, interruptib
 
 
 def test_the_time_is_forecast_from_timed_steps(folder, capsys, monkeypatch):
-    monkeypatch.setattr("tlkit.forecast.step_seconds", lambda: 0.05)
-    minutes = {"10_grid": 3, "other": 9}
-    monkeypatch.setattr("tlkit.forecast.lab_minutes", lambda step: minutes)
+    monkeypatch.setattr(forecast, "step_seconds", lambda: 0.05)
+    minutes = {"10_grid": 6, "other": 9}
+    monkeypatch.setattr(
+        forecast,
+        "lab_minutes",
+        lambda step, jobs: {name: each / jobs for name, each in minutes.items()},
+    )
     place(folder, "10_grid", "a = 1")
-    assert cli.main(["run", "10"]) == 0
+    assert cli.main(["run", "10", "--jobs", "2"]) == 0
     assert capsys.readouterr().out.startswith("About 3 min ")
 
 
@@ -296,33 +300,68 @@ def test_a_number_that_makes_no_sense_is_refused(folder, capsys, option, value):
 def test_notebooks_are_found_by_number_name_and_beginning(folder):
     for name in ("10_plain", "11_freezing", "11_freezing_more", "draft"):
         place(folder, name)
-    assert [path.stem for path in notebooks.available()][0] == "10_plain"
+    assert notebooks.available()[0].stem == "10_plain"
     assert len(notebooks.available()) == 3
-    for wanted in ("11_freezing", "notebooks/11_freezing.ipynb"):
-        assert notebooks.find(wanted) == folder / "11_freezing.ipynb"
+    for text in ("11_freezing", "notebooks/11_freezing.ipynb"):
+        assert notebooks.find(text) == folder / "11_freezing.ipynb"
     assert notebooks.find("10") == notebooks.find("10_pl") == folder / "10_plain.ipynb"
 
 
 def test_audit_prints_every_finding_within_the_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "70")
     assert cli.main(["audit"]) == 0
-    told = capsys.readouterr().out
-    assert "reyes2022: IMPOSSIBLE (1)" in told and max(map(len, told.splitlines())) <= 70
-    words = " ".join(told.split())
+    printed = capsys.readouterr().out
+    assert "reyes2022: IMPOSSIBLE (1)" in printed and max(map(len, printed.splitlines())) <= 70
+    words = " ".join(printed.split())
     for row in audit().itertuples():
         assert f"{row.where}: {row.published} {row.finding} [{row.check}]" in words
 
 
 def test_audit_of_one_study_prints_that_one_and_an_unknown_one_is_refused(capsys):
     assert cli.main(["audit", "vuong2022"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("vuong2022: INCONSISTENT") and "reyes2022" not in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("vuong2022: INCONSISTENT") and "reyes2022" not in printed
     assert cli.main(["audit", "vuong2020"]) == 2
     assert "vuong2022" in capsys.readouterr().err
 
 
+def test_a_reader_who_has_seen_enough_gets_no_traceback():
+    """As in `tlkit audit | head`: the reader is gone before the first line."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "import sys; from tlkit.cli import main; sys.exit(main(['audit', 'reyes2022']))"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert ended.stderr == "" and ended.returncode == 141
+
+
+def test_the_examples_of_the_help_are_accepted(tmp_path, monkeypatch, capsys):
+    """They name the real notebooks and their real parameters; nothing is run."""
+    calls = []
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
+    monkeypatch.setattr(notebooks, "execute_all", lambda *call: calls.append(call) or [])
+    monkeypatch.setattr(forecast, "step_seconds", lambda: 0.05)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["run", "--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert len(examples) > 2
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert program == "tlkit" and cli.main(arguments) == 0
+    assert len(calls) == len(examples)
+
+
+def test_a_copy_stores_its_tables_under_its_own_name(folder):
+    for name in ("10_grid", "11_grid_copy"):
+        place(folder, name, SWEEP)
+    assert cli.main(["run", "--profile", "smoke"]) == 0
+    runs = stored("runs", "smoke")
+    assert list(runs["notebook"]) == ["10_grid"] * 2 + ["11_grid_copy"] * 2
+
+
 def test_help_loads_nothing_heavy():
-    heavy = "{'torch', 'papermill', 'nbconvert', 'tlkit.pretraining'}"
+    heavy = "{'torch', 'papermill', 'nbconvert', 'tlkit.experiments.pretraining'}"
     code = "import sys, tlkit; known = set(sys.modules); import tlkit.cli; "
     code += f"sys.exit(len({heavy} & set(sys.modules) - known))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

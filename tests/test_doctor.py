@@ -1,4 +1,4 @@
-"""The doctor tells what is missing or damaged, and the forecast scales as work does."""
+"""The doctor names what is missing or damaged, and the forecast scales as work does."""
 
 import json
 import shutil
@@ -7,17 +7,21 @@ import pytest
 import timm
 
 from tlkit import cli
+from tlkit.networks.small_xception import WEIGHTS
 from tlkit.runner import doctor, forecast
 from tlkit.runner.notebooks import available
-from tlkit.networks.small_xception import WEIGHTS
+
+
+def refuse(address, timeout):
+    raise OSError("no network")
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch):
-    """What the doctor says, line by line, of an empty home and weights of the test's own."""
+def machine(tmp_path, monkeypatch):
+    """Give the doctor an empty home, no network and weights of the test's own."""
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(doctor, "step_seconds", lambda: 0.05)
-    monkeypatch.setattr(doctor, "_online", lambda: False)
+    monkeypatch.setattr(doctor.socket, "create_connection", refuse)
     files = {}
     for name in timm.list_models("xception_small*", pretrained=True):
         card = timm.get_pretrained_cfg(name)
@@ -25,14 +29,13 @@ def told(tmp_path, monkeypatch):
         for ending in (".safetensors", ".json"):
             shutil.copy(WEIGHTS.parent / files[name].with_suffix(ending).name, tmp_path)
     monkeypatch.setattr(
-        doctor.timm, "get_pretrained_cfg",
-        lambda name: type("Card", (), {"file": str(files[name])}),
+        doctor.timm, "get_pretrained_cfg", lambda name: type("Card", (), {"file": str(files[name])})
     )
     return files, lambda: dict(doctor.examine())
 
 
-def test_a_whole_checkout_is_well(told, tmp_path):
-    lines = told[1]()
+def test_a_whole_checkout_is_well(machine, tmp_path):
+    lines = machine[1]()
     assert lines["weights"] == "5 files of the small Xception, as their cards say"
     assert lines["public data"].startswith("none of fgvc_aircraft")
     assert str(tmp_path / "home" / "images") in lines["image folders"]
@@ -40,8 +43,8 @@ def test_a_whole_checkout_is_well(told, tmp_path):
     assert "50 ms" in lines["speed"]
 
 
-def test_missing_and_damaged_weights_are_named(told):
-    files, examine = told
+def test_missing_and_damaged_weights_are_named(machine):
+    files, examine = machine
     first, second = list(files)[:2]
     files[first].write_bytes(files[first].read_bytes()[:-1])
     assert examine()["weights"].startswith(f"DAMAGED: {first};")
@@ -49,34 +52,34 @@ def test_missing_and_damaged_weights_are_named(told):
     assert examine()["weights"].startswith(f"MISSING: {second};")
 
 
-def test_what_is_there_is_listed(told, tmp_path):
+def test_what_is_there_is_listed(machine, tmp_path):
     (tmp_path / "home" / "images" / "birds").mkdir(parents=True)
     (tmp_path / "home" / "public" / "dtd" / "dtd").mkdir(parents=True)
-    lines = told[1]()
+    lines = machine[1]()
     assert lines["image folders"] == "birds"
     assert lines["public data"].startswith("dtd of ")
 
 
-def test_too_little_memory_is_said(told, monkeypatch):
+def test_too_little_memory_is_said(machine, monkeypatch):
     small = type("Memory", (), {"available": 1e9, "total": 2e9})
     monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: small)
-    assert told[1]()["memory"].startswith("1.0 of 2.0 GB free, TOO LITTLE")
+    assert machine[1]()["memory"].startswith("1.0 of 2.0 GB free, TOO LITTLE")
 
 
-def test_the_command_prints_every_line(told, capsys):
+def test_the_command_prints_every_line(machine, capsys):
     assert cli.main(["doctor"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(told[1]())
+    assert len(capsys.readouterr().out.splitlines()) == len(machine[1]())
 
 
-def test_the_forecast_scales_with_the_step_and_the_processes(monkeypatch):
+def test_the_forecast_scales_with_the_step_and_the_processes():
     reference = json.loads(forecast.REFERENCE.read_text())
     step = reference["step_seconds"]
-    monkeypatch.setenv("TLKIT_JOBS", str(reference["workers"]))
-    assert forecast.lab_minutes(step) == reference["minutes"]
-    monkeypatch.setenv("TLKIT_JOBS", str(4 * reference["workers"]))
-    quicker = forecast.lab_minutes(2 * step)
-    assert all(quicker[name] == pytest.approx(minutes / 2)
-               for name, minutes in reference["minutes"].items())
+    assert forecast.lab_minutes(step, reference["workers"]) == reference["minutes"]
+    quicker = forecast.lab_minutes(2 * step, 4 * reference["workers"])
+    assert all(
+        quicker[name] == pytest.approx(minutes / 2)
+        for name, minutes in reference["minutes"].items()
+    )
     assert reference["minutes"].keys() == {path.stem for path in available()}
 
 

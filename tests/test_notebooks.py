@@ -5,9 +5,9 @@ import re
 import nbformat
 import pytest
 
+from tlkit.ground.paths import ROOT
 from tlkit.runner.notebooks import available
 from tlkit.runner.parameters import declared
-from tlkit.ground.paths import ROOT
 
 SECTIONS = ("Look at the data", "Predict first", "The experiment", "Exercise")
 

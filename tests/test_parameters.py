@@ -1,16 +1,19 @@
 """Mistyped parameters stop a notebook before anything runs, however it is started."""
 
+import json
 from types import SimpleNamespace
 
 import nbformat.v4 as v4
+import pandas as pd
 import papermill
 import pytest
 
-from tlkit.runner import parameters
+from tlkit.experiments import results
 from tlkit.ground.names import UnknownName
+from tlkit.runner import parameters
 
 CELL = 'profile = "lab"  # how much\nseeds = [0]  # which draws\nrate: float = 0.1\nname = "a"'
-START = "from tlkit.parameters import start\nprofile = start(profile)"
+START = "import tlkit as tl\nprofile = tl.start(profile)"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,7 @@ DECLARED |= {"anything": [], "limit": None}
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {"count": 4, "rate": 2, "on": False, "name": "b"},
         {"seeds": []},
@@ -44,8 +47,8 @@ DECLARED |= {"anything": [], "limit": None}
         {"limit": 5},
     ],
 )
-def test_fitting_values_pass(given):
-    parameters.check(given, DECLARED)
+def test_fitting_values_pass(values):
+    parameters.check(values, DECLARED)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_unknown_name_lists_the_nearest():
         parameters.check({"seed": [1]}, DECLARED)
 
 
-def plain_papermill(folder, given):
+def plain_papermill(folder, injected):
     """Run a notebook as `papermill` does, from a folder that is not its own."""
     code = [v4.new_code_cell(source) for source in (START, "open('ran', 'w').close()")]
     cell = v4.new_code_cell(CELL, metadata={"tags": ["parameters"]})
@@ -85,7 +88,7 @@ def plain_papermill(folder, given):
     return papermill.execute_notebook(
         folder / "in.ipynb",
         folder / "out.ipynb",
-        given,
+        injected,
         kernel_name="python3",
         language="python",
         progress_bar=False,
@@ -94,26 +97,41 @@ def plain_papermill(folder, given):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("injected", "message"),
     [
         ({"seed": [1]}, "UnknownName: unknown parameter 'seed'; nearest valid: .*seeds"),
         ({"seeds": "[0, 1]"}, "TypeError: seeds = .* is not of the type of"),
     ],
 )
-def test_plain_papermill_is_refused_before_anything_runs(tmp_path, given, told):
-    with pytest.raises(papermill.PapermillExecutionError, match=told):
-        plain_papermill(tmp_path, given)
+def test_plain_papermill_is_refused_before_anything_runs(tmp_path, injected, message):
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        plain_papermill(tmp_path, injected)
     assert not (tmp_path / "elsewhere" / "ran").exists()
 
 
 def test_plain_papermill_runs_with_fitting_values(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_PROFILE", "smoke")
-    given = {"profile": "paper", "seeds": [1, 2], "rate": 1}
-    notebook = plain_papermill(tmp_path, given)
+    injected = {"profile": "paper", "seeds": [1, 2], "rate": 1}
+    notebook = plain_papermill(tmp_path, injected)
     line = notebook.cells[3].outputs[0].text
     assert line.count("\n") == 1
     assert all(word in line for word in ("tlkit", "torch", "timm", "cores", "profile paper"))
     assert (tmp_path / "elsewhere" / "ran").exists()
+
+
+@pytest.fixture
+def kernel(tmp_path, monkeypatch):
+    """Stand in for a notebook's kernel: set the cells that it has run."""
+    monkeypatch.setenv("TLKIT_HOME", str(tmp_path))
+    monkeypatch.setattr(results, "_folder", None)
+    for variable in ("TLKIT_NOTEBOOK", "JPY_SESSION_NAME", "TLKIT_PROFILE", "TLKIT_DRY_RUN"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(history):
+        shell = SimpleNamespace(user_ns={"In": history})
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+
+    return run
 
 
 INJECTED = '# Parameters\nprofile = "paper"\nseeds = [1]\n'
@@ -132,20 +150,66 @@ WRONG = "# Parameters\nseed = [1]\n"
         (["", CELL, INJECTED, START, CELL, START], "smoke"),
         (["", CELL, WRONG, START, CELL, START], "smoke"),
         (["", CELL, WRONG, START, INJECTED, START], "paper"),
-        (["", CELL, INJECTED, START, CELL + "\nseeds = list(range(3))", START], "smoke"),
     ],
 )
-def test_injected_profile_then_environment_then_literal(monkeypatch, history, profile):
-    shell = SimpleNamespace(user_ns={"In": history})
-    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+def test_injected_profile_then_environment_then_literal(kernel, monkeypatch, history, profile):
+    kernel(history)
     monkeypatch.setenv("TLKIT_PROFILE", "smoke")
-    assert parameters.profile_of("lab") == profile
+    assert parameters.start("lab") == profile
     monkeypatch.delenv("TLKIT_PROFILE")
-    assert parameters.profile_of("lab") == ("paper" if profile == "paper" else "lab")
+    assert parameters.start("lab") == ("paper" if profile == "paper" else "lab")
+
+
+def test_a_wrong_injected_parameter_is_refused_until_the_cell_is_run_again(kernel):
+    kernel(["", CELL, WRONG, START])
+    with pytest.raises(UnknownName, match="seeds"):
+        parameters.start("lab")
+
+
+def test_an_expression_typed_by_hand_is_refused_by_its_line(kernel):
+    kernel(["", CELL + "\nseeds = list(range(3))", START])
+    with pytest.raises(ValueError, match=r"line 5 is not .* seeds = list\(range\(3\)\)"):
+        parameters.start("lab")
 
 
 def test_outside_a_notebook_only_the_profile_is_checked(monkeypatch):
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
     monkeypatch.setenv("TLKIT_PROFILE", "smok")
     with pytest.raises(UnknownName, match="smoke"):
-        parameters.profile_of("lab")
+        parameters.start("lab")
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, ""),
+        ({"TLKIT_NOTEBOOK": "11_freezing"}, "11_freezing"),
+        ({"JPY_SESSION_NAME": "/home/me/notebooks/my copy.ipynb"}, "my copy"),
+        ({"TLKIT_NOTEBOOK": "11_freezing", "JPY_SESSION_NAME": "a/copy.ipynb"}, "11_freezing"),
+    ],
+)
+def test_the_notebook_is_named_by_what_runs_it(kernel, monkeypatch, variables, name):
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert parameters.notebook_name() == name
+
+
+def test_tables_are_stored_under_the_name_and_the_parameters_of_the_notebook(kernel, monkeypatch):
+    kernel(["", CELL, INJECTED, START])
+    for name in ("11_freezing", "my_copy", ""):
+        monkeypatch.setenv("JPY_SESSION_NAME", f"notebooks/{name}.ipynb" if name else "")
+        monkeypatch.setattr(results, "_folder", None)
+        assert parameters.start("lab") == "paper"
+        results.store("toy", pd.DataFrame({"of": [name]}))
+    toys = results.stored("toy", "paper")
+    assert list(toys["notebook"]) == list(toys["of"]) == ["11_freezing", "my_copy"]
+    in_effect = {"profile": "paper", "seeds": [1], "rate": 0.1, "name": "a"}
+    assert [json.loads(text) for text in toys["parameters"]] == [in_effect, in_effect]
+
+
+def test_where_nothing_is_in_the_history_nothing_is_stored(kernel, monkeypatch):
+    kernel([""])
+    monkeypatch.setenv("TLKIT_NOTEBOOK", "under_nbval")
+    parameters.start("lab")
+    results.store("toy", pd.DataFrame({"of": ["nbval"]}))
+    assert results.stored("toy", "lab").empty

@@ -46,7 +46,8 @@ def test_curves_tell_the_mean_at_every_place_of_every_line(shown, recwarn, seeds
     rows = [
         {"rate": rate, "accuracy, %": mean + seed, "start": start, "seed": seed}
         for start, mean in (("random", 40), ("pretrained", 80))
-        for rate in (0.01, 0.1) for seed in range(seeds)
+        for rate in (0.01, 0.1)
+        for seed in range(seeds)
     ]
     plots.curves(pd.DataFrame(rows), "rate", "accuracy, %", "start", "Rates", log=True)
     alternative = re.search('alt="([^"]*)"', shown[0][0])[1]

@@ -1,188 +1,172 @@
 """The command `tlkit`: run notebooks, report, audit studies, examine the machine, pretrain."""
 
-import argparse
 import ast
 import os
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
-from functools import partial
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from shutil import get_terminal_size
-from unittest.mock import patch
 
 from tlkit.ground.names import UnknownName, check_name
 from tlkit.ground.paths import home
 from tlkit.runner.parameters import PROFILES
 
-EXAMPLE = """example:
-  tlkit run 11_freezing --profile paper -p seeds "[0, 1, 2]" --dry-run"""
+EXAMPLES = """examples:
+  tlkit run
+  tlkit run 11 31 --seeds 10 --jobs 2
+  tlkit run 11_freezing -p task /path/to/a/folder -p changes "{'lr': 0.1, 'epochs': 5}"
+  tlkit run 11_freezing --profile paper --dry-run"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 if all went well, 1 if a notebook failed, 2 for a mistyped argument."""
-    chosen = _parser().parse_args(arguments)
+    """Return the exit status: 0 if all is well, 1 if a notebook failed, 2 for a wrong argument."""
+    options = _parser().parse_args(arguments)
     try:
-        return _do(chosen)
+        status = options.do(options)
+        sys.stdout.flush()
+        return status
     except UnknownName as problem:
-        print(f"tlkit: {problem}", file=sys.stderr)
-        return 2
+        return _refuse(problem)
     except KeyboardInterrupt:
         print("Stopped. The same command carries on from the runs it has stored.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `tlkit audit | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 141
 
 
-def _do(chosen: argparse.Namespace) -> int:
-    match chosen.command:
-        case "pretrain":
-            from tlkit.experiments.pretraining import pretrain
-
-            pretrain(chosen.sources)
-        case "audit":
-            show_audit(chosen.study)
-        case "doctor":
-            from tlkit.runner.doctor import examine
-
-            for subject, finding in examine():
-                print(f"{subject:<14} {finding}", flush=True)
-        case "report":
-            return write_report(chosen.profile)
-        case "run":
-            parameters = {name: _value(text) for name, text in chosen.parameters}
-            if chosen.seeds is not None:
-                parameters["seeds"] = chosen.seeds
-            jobs = {"TLKIT_JOBS": str(chosen.jobs)} if chosen.jobs else {}
-            with patch.dict(os.environ, jobs):
-                return run(chosen.notebooks, chosen.profile, parameters, chosen.dry_run)
-    return 0
+def _refuse(problem: object) -> int:
+    print(f"tlkit: {problem}", file=sys.stderr)
+    return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
-    commands = parser.add_subparsers(dest="command", required=True)
-    pretrain_command = commands.add_parser(
-        "pretrain", help="train the source weights of the small Xception anew"
-    )
-    pretrain_command.add_argument(
-        "sources", nargs="*", metavar="SOURCE", help="full, 50x98 and so on; none means all"
-    )
-    commands.add_parser("doctor", help="say what this machine can run, and how long it takes")
-    report_command = commands.add_parser("report", help="write the HTML report anew")
-    report_command.add_argument("profile", nargs="?", default="lab", metavar="PROFILE")
-    audit_command = commands.add_parser("audit", help="check the studies' published numbers")
-    audit_command.add_argument("study", nargs="?", metavar="STUDY", help="none means all")
-    run_command = commands.add_parser(
-        "run",
-        help="run notebooks headlessly and write an HTML report",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = run_command.add_argument
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="tlkit", description=__doc__.partition(": ")[2])
+    parser.add_argument("--version", action="version", version=f"tlkit {version('tlkit')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(do: Callable[[Namespace], int], examples: str | None = None) -> Callable:
+        added = commands.add_parser(do.__name__, help=do.__doc__, description=do.__doc__)
+        added.epilog, added.formatter_class = examples, RawDescriptionHelpFormatter
+        added.set_defaults(do=do)
+        return added.add_argument
+
+    add = command(run, EXAMPLES)
     add("notebooks", nargs="*", metavar="NOTEBOOK", help="number or name; none means all")
     add("--profile", default="lab", help=f"{', '.join(PROFILES)}; default lab")
-    add(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a notebook's parameter to a Python literal",
-    )
+    pair, meaning = ("NAME", "VALUE"), "set a notebook's parameter to a Python literal"
+    add("-p", dest="parameters", nargs=2, action="append", default=[], metavar=pair, help=meaning)
     add("--seeds", type=_positive, metavar="N", help="paired seeds; default: the profile's own")
     add("--jobs", type=_positive, metavar="N", help="processes that train; default: one per core")
     add("--dry-run", action="store_true", help="only build every arm and take two steps")
+    command(report)("profile", nargs="?", default="lab", metavar="PROFILE")
+    command(audit)("study", nargs="?", metavar="STUDY", help="none means all")
+    command(doctor)
+    command(pretrain)("sources", nargs="*", metavar="SOURCE", help="full, 50x98, …; none means all")
     return parser
 
 
-def show_audit(study: str | None) -> None:
-    """Print every finding, study by study, the gravest first, wrapped to the terminal."""
-    from tlkit.studies.audit import STUDIES, audit
+def run(options: Namespace) -> int:
+    """Run notebooks and write an HTML report."""
+    from tlkit.experiments.workers import workers
+    from tlkit.runner.forecast import forecast
+    from tlkit.runner.notebooks import execute_all, has_sweep
+    from tlkit.runner.report import write
 
-    audits = {name: audit(name) for name in ([study] if study else STUDIES)}
-    width = min(get_terminal_size().columns, 100)
-    wrap = partial(textwrap.fill, width=width, break_on_hyphens=False)
-    for name, every in audits.items():
-        for kind, found in every.groupby("kind", sort=False):
-            print(f"{name}: {kind.upper()} ({len(found)})\n")
-            for row in found.itertuples():
-                print(wrap(f"{row.where}: {row.published}", subsequent_indent="  "))
-                told = f"{row.finding} [{row.check}]"
-                print(wrap(told, initial_indent="  ", subsequent_indent="  "), end="\n\n")
+    profile, dry_run, jobs = options.profile, options.dry_run, options.jobs or workers()
+    try:
+        shares = _shares(options)
+    except (ValueError, TypeError) as problem:
+        return _refuse(problem)
+    if not dry_run:
+        print(forecast([path.stem for path in shares], profile, jobs), flush=True)
+    for path in [path for path in shares if dry_run and not has_sweep(path)]:
+        print(f"{path.stem}: skipped, it has no sweep")
+        del shares[path]
+    folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    start, failed = time.monotonic(), False
+    endings = execute_all(shares, folder, profile, dry_run, jobs)
+    for number, ending in enumerate(endings, start=1):
+        done = f"[{number}/{len(shares)}] after {(time.monotonic() - start) / 60:.1f} min"
+        status = f"failed at {ending.error}" if ending.error else "ok"
+        print(f"{done} {ending.name}: {status}", flush=True)
+        failed = failed or bool(ending.error)
+    print(f"Report: {write(folder)}")
+    return int(failed)
 
 
-def write_report(profile: str) -> int:
-    """Write the report on all notebooks that `tlkit run` has run in a profile."""
-    from tlkit.runner import report
+def _shares(options: Namespace) -> dict[Path, Mapping[str, object]]:
+    """Return the notebooks to run with their parameters; raises what `notebooks.assign` raises."""
+    from tlkit.runner.notebooks import assign, available, find
 
+    check_name("profile", options.profile, PROFILES)
+    parameters = {name: _value(text) for name, text in options.parameters}
+    if "profile" in parameters:
+        raise ValueError("the profile is set by --profile")
+    if options.seeds:
+        parameters["seeds"] = options.seeds
+    return assign([find(name) for name in options.notebooks] or available(), parameters)
+
+
+def report(options: Namespace) -> int:
+    """Write the HTML report again, on all notebooks that were run in a profile."""
+    from tlkit.runner.report import executed, write
+
+    profile = options.profile
     check_name("profile", profile, [*PROFILES, *(f"{each}-dry-run" for each in PROFILES)])
     folder = home().absolute() / "report" / profile
-    if not report.executed(folder):
-        print(f"tlkit: nothing has been run in {folder}; tlkit run --profile {profile} does",
-              file=sys.stderr)
-        return 2
-    print(f"Report: {report.write(folder)}")
+    if not executed(folder):
+        return _refuse(f"nothing has been run in {folder}; tlkit run --profile {profile} does")
+    print(f"Report: {write(folder)}")
     return 0
 
 
-def run(
-    names: Sequence[str], profile: str, parameters: dict[str, object], dry_run: bool
-) -> int:
-    """Check everything, then run the notebooks and write the report."""
-    from tlkit.experiments.workers import workers
-    from tlkit.runner import notebooks, report
+def audit(options: Namespace) -> int:
+    """Check the published numbers of the studies; print the gravest findings first."""
+    from tlkit.studies.audit import STUDIES
+    from tlkit.studies.audit import audit as findings_of
 
-    try:
-        check_name("profile", profile, PROFILES)
-        if "profile" in parameters:
-            raise ValueError("the profile is set by --profile")
-        paths = [notebooks.find(name) for name in names] or notebooks.available()
-        shares = notebooks.assign(paths, parameters)
-    except (ValueError, TypeError) as problem:
-        print(f"tlkit: {problem}", file=sys.stderr)
-        return 2
-    folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
-    folder.mkdir(parents=True, exist_ok=True)
-    if dry_run:
-        for path in [path for path in paths if not notebooks.has_sweep(path)]:
-            print(f"{path.stem}: skipped, it has no sweep")
-            del shares[path]
-    else:
-        print(_forecast([path.stem for path in paths], profile), flush=True)
-    start, failed = time.monotonic(), False
-    outcomes = notebooks.execute_all(shares, folder, profile, dry_run, workers())
-    for number, outcome in enumerate(outcomes, start=1):
-        status = f"failed at {outcome.error}" if outcome.error else "ok"
-        minutes = (time.monotonic() - start) / 60
-        print(f"[{number}/{len(shares)}] after {minutes:.1f} min {outcome.name}: {status}",
-              flush=True)
-        failed |= outcome.error is not None
-    print(f"Report: {report.write(folder)}")
-    return 1 if failed else 0
+    width = min(get_terminal_size().columns, 100)
+    wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False).fill
+    for name in [options.study] if options.study else STUDIES:
+        for kind, findings in findings_of(name).groupby("kind", sort=False):
+            print(f"{name}: {kind.upper()} ({len(findings)})\n")
+            for row in findings.itertuples():
+                print(wrap(f"{row.where}: {row.published}"))
+                print(wrap(f"  {row.finding} [{row.check}]"), end="\n\n")
+    return 0
 
 
-def _forecast(names: Sequence[str], profile: str) -> str:
-    from tlkit.runner.forecast import lab_minutes, step_seconds
+def doctor(options: Namespace) -> int:
+    """Say what this machine can run, and how long it takes."""
+    from tlkit.runner.doctor import examine
 
-    if profile == "paper":
-        return "How long it will take: --dry-run says the hours of every arm"
-    if profile == "smoke":
-        return "A few minutes at most, and numbers without meaning"
-    step = step_seconds()
-    minutes = lab_minutes(step)
-    total = sum(minutes.get(name, 0) for name in names)
-    return (f"About {max(1, total):.0f} min with the profile's own seeds and nothing stored yet "
-            f"(a training step takes {1000 * step:.0f} ms here)")
+    for subject, finding in examine():
+        print(f"{subject:<14} {finding}", flush=True)
+    return 0
+
+
+def pretrain(options: Namespace) -> int:
+    """Train the weights of the small Xception again."""
+    from tlkit.experiments.pretraining import pretrain
+
+    pretrain(options.sources)
+    return 0
 
 
 def _positive(text: str) -> int:
     if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+        raise ArgumentTypeError(f"must be 1 or more, not {text}")
     return int(text)
 
 
 def _value(text: str) -> object:
-    """A Python literal, or else the text itself, so that words need no quotes."""
+    """Return a Python literal, or else the text itself, so that words need no quotes."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

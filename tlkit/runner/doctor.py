@@ -1,4 +1,4 @@
-"""What this machine can run: `tlkit doctor`."""
+"""Say what this machine can run: `tlkit doctor`."""
 
 import shutil
 import socket
@@ -18,37 +18,36 @@ from tlkit.runner.forecast import lab_minutes, step_seconds
 
 HUB = ("huggingface.co", 443)  # where timm's pretrained weights are
 NEEDED = {"memory": 4, "disk": 2}  # GB free, for the lab profile
+VERSIONS = ("tlkit", "python", "torch", "torchvision", "timm")
 GB = 1e9
 
 
 def examine() -> Iterator[tuple[str, str]]:
-    """What there is and what it is enough for, line by line: (subject, finding)."""
-    found = environment()
-    yield "versions", ", ".join(f"{name} {found[name]}" for name in ("tlkit", "python", "torch",
-                                                                      "torchvision", "timm"))
-    yield "system", f"{found['system']}, {found['cores']} cores, {workers()} training processes"
-    yield "device", _device(found["device"])
+    """Yield what the machine has and what it is enough for: (subject, finding)."""
+    machine = environment()
+    yield "versions", ", ".join(f"{name} {machine[name]}" for name in VERSIONS)
+    yield "system", f"{machine['system']}, {machine['cores']} cores, {workers()} training processes"
+    yield "device", _device()
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(home()))
     yield "memory", _enough(memory.available, memory.total, NEEDED["memory"])
     yield "disk", f"{_enough(disk.free, disk.total, NEEDED['disk'])} at {home().absolute()}"
     yield "weights", _shipped_weights()
-    online = _online()
-    yield "network", ("reaches the hub of pretrained weights" if online else
-                      "none: lab and smoke need none; paper does, for weights and data")
+    yield "network", _network()
     yield "public data", _public()
     yield "image folders", _folders()
     step = step_seconds()
     yield "speed", f"{1000 * step:.0f} ms for a training step of the small Xception"
     yield "smoke", "a few minutes for all notebooks"
-    total = sum(lab_minutes(step).values())
+    total = sum(lab_minutes(step, workers()).values())
     yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
-    yield "paper", _paper(online)
+    yield "paper", _paper()
 
 
-def _device(name: str) -> str:
-    if name == "cpu":
+def _device() -> str:
+    if not torch.cuda.is_available():
         return "CPU: lab and smoke; paper only as --dry-run"
-    return f"{name}, {torch.cuda.get_device_properties(0).total_memory / GB:.0f} GB"
+    device = torch.cuda.get_device_properties(0)
+    return f"{device.name}, {device.total_memory / GB:.0f} GB"
 
 
 def _enough(free: float, total: float, needed: float) -> str:
@@ -61,28 +60,28 @@ def _existing(path: Path) -> Path:
 
 
 def _shipped_weights() -> str:
-    """Every file that timm is to find for the small Xception: there, and readable in full."""
+    """Check that every file of weights is there and has the hash that its card states."""
     names = timm.list_models("xception_small*", pretrained=True)
     files = {name: Path(timm.get_pretrained_cfg(name).file) for name in names}
     missing = [name for name, file in files.items() if not file.is_file()]
     if missing:
-        return f"MISSING: {', '.join(missing)}; take the repository anew, or run tlkit pretrain"
-    damaged = [name for name, file in files.items() if not _is_that_of_its_card(file)]
+        return f"MISSING: {', '.join(missing)}; clone the repository again, or run tlkit pretrain"
+    damaged = [name for name, file in files.items() if not _intact(file)]
     if damaged:
-        return f"DAMAGED: {', '.join(damaged)}; take the repository anew"
+        return f"DAMAGED: {', '.join(damaged)}; clone the repository again"
     return f"{len(files)} files of the small Xception, as their cards say"
 
 
-def _is_that_of_its_card(file: Path) -> bool:
+def _intact(file: Path) -> bool:
     return sha256(file.read_bytes()).hexdigest() in file.with_suffix(".json").read_text()
 
 
-def _online() -> bool:
+def _network() -> str:
     try:
         socket.create_connection(HUB, timeout=3).close()
     except OSError:
-        return False
-    return True
+        return "none: lab and smoke need none; paper does, for weights and data"
+    return "reaches the hub of pretrained weights"
 
 
 def _public() -> str:
@@ -96,8 +95,7 @@ def _folders() -> str:
     return ", ".join(names) or f"none under {folder.absolute()}"
 
 
-def _paper(online: bool) -> str:
+def _paper() -> str:
     if not torch.cuda.is_available():
         return "not without a GPU; `tlkit run --profile paper --dry-run` tries every arm"
-    return ("`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"
-            + ("" if online else "; weights and data must be here already"))
+    return "`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"

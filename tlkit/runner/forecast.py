@@ -1,13 +1,13 @@
-"""How long the notebooks will take on this machine, from a few timed training steps."""
+"""Forecast how long the notebooks take on this machine, from a few timed training steps."""
 
 import json
 import time
+from collections.abc import Sequence
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 
-from tlkit.experiments.workers import workers
 from tlkit.ground.paths import SHIPPED
 from tlkit.networks.models import build
 
@@ -15,9 +15,10 @@ REFERENCE = SHIPPED / "reference" / "times.json"  # of a run of all notebooks on
 
 
 def step_seconds(steps: int = 12) -> float:
-    """Median seconds of a training step of the small Xception: 16 pictures of 40 pixels, a thread.
+    """Return the median seconds of a training step of the small Xception: 16 images, one thread.
 
-    Not the loop of `training`, so that nothing is loaded; the first steps, slower, are left out.
+    The step is written out here, so that no images have to be loaded. The first third of the
+    steps does not count, because they are slower.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -32,14 +33,27 @@ def step_seconds(steps: int = 12) -> float:
         optimizer.zero_grad()
         seconds.append(time.perf_counter() - start)
     torch.set_num_threads(threads)
-    return median(seconds[steps // 3:])
+    return median(seconds[steps // 3 :])
 
 
-def lab_minutes(step: float) -> dict[str, float]:
-    """Minutes of each notebook in the `lab` profile where a training step takes `step` seconds.
+def lab_minutes(step: float, jobs: int) -> dict[str, float]:
+    """Return the minutes of each notebook in the `lab` profile, when nothing is stored yet.
 
-    The reference run's, scaled by the step and by the number of processes; nothing stored yet.
+    Scales those of the reference run by the seconds of a training step and by the processes.
     """
     reference = json.loads(REFERENCE.read_text())
-    scale = step / reference["step_seconds"] * reference["workers"] / workers()
+    scale = step / reference["step_seconds"] * reference["workers"] / jobs
     return {name: minutes * scale for name, minutes in reference["minutes"].items()}
+
+
+def forecast(names: Sequence[str], profile: str, jobs: int) -> str:
+    """Say how long these notebooks take in a profile, with so many processes."""
+    if profile == "paper":
+        return "How long it takes: --dry-run says the hours of every arm"
+    if profile == "smoke":
+        return "A few minutes at most, and numbers without meaning"
+    step = step_seconds()
+    minutes = lab_minutes(step, jobs)
+    total = max(1, sum(minutes.get(name, 0) for name in names))
+    pace = f"a training step takes {1000 * step:.0f} ms here"
+    return f"About {total:.0f} min with the profile's own seeds and nothing stored yet ({pace})"

@@ -1,4 +1,4 @@
-"""Find the notebooks and run them headlessly."""
+"""Find the notebooks and run them without a browser."""
 
 import os
 import traceback
@@ -24,45 +24,48 @@ from tlkit.ground.paths import ROOT
 from tlkit.runner.parameters import check, declared
 
 FOLDER = ROOT / "notebooks"
+Parameters = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one notebook went; `error` names the failing cell and ends its traceback."""
+class Ending:
+    """How one notebook ended. `error` has the cell that failed and the end of its traceback."""
 
     name: str
     error: str | None
 
 
 def available() -> list[Path]:
-    """All notebooks, in the order of their numbers."""
+    """Return all notebooks, in the order of their numbers."""
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
-def find(wanted: str) -> Path:
-    """The notebook of that number, name or beginning of a name; else raises `UnknownName`."""
-    wanted = Path(wanted).stem
-    names = [path.stem for path in available()]
-    matches = [wanted] if wanted in names else [name for name in names if name.startswith(wanted)]
+def find(text: str) -> Path:
+    """Return the notebook with this number, name or beginning of a name.
+
+    Raises `UnknownName` where there is none, or more than one.
+    """
+    start, names = Path(text).stem, [path.stem for path in available()]
+    matches = [start] if start in names else [name for name in names if name.startswith(start)]
     if not matches:
-        raise unknown("notebook", wanted, names)
+        raise unknown("notebook", start, names)
     if len(matches) > 1:
-        raise UnknownName(f"notebook {wanted!r} is not unique: {', '.join(matches)}")
+        raise UnknownName(f"notebook {start!r} is not unique: {', '.join(matches)}")
     return FOLDER / f"{matches[0]}.ipynb"
 
 
-def assign(paths: Sequence[Path], given: Mapping[str, object]) -> dict[Path, dict[str, object]]:
-    """Deal the given parameters out to the notebooks that declare them.
+def assign(paths: Sequence[Path], parameters: Parameters) -> dict[Path, Parameters]:
+    """Give each notebook those of the parameters that it declares.
 
     Raises `UnknownName` for a name that no notebook declares, and what `check` raises.
     """
     defaults = {path: declared(_parameters_cell(load_notebook_node(str(path)))) for path in paths}
     known = set().union(*defaults.values())
-    for name in given:
+    for name in parameters:
         check_name("parameter", name, known)
-    shares = {}
+    shares: dict[Path, Parameters] = {}
     for path, names in defaults.items():
-        shares[path] = {name: value for name, value in given.items() if name in names}
+        shares[path] = {name: value for name, value in parameters.items() if name in names}
         check(shares[path], names)
     return shares
 
@@ -73,83 +76,93 @@ def _parameters_cell(notebook: nbformat.NotebookNode) -> str:
 
 
 def has_sweep(path: Path) -> bool:
-    """Whether a dry run has something to try: a cell tagged `sweep`."""
+    """Return whether a dry run has something to try: a cell tagged `sweep`."""
     return find_first_tagged_cell_index(load_notebook_node(str(path)), "sweep") >= 0
 
 
 def execute_all(
-    shares: Mapping[Path, Mapping[str, object]], folder: Path, profile: str, dry_run: bool,
-    workers: int,
-) -> Iterator[Outcome]:
-    """Run notebooks with their parameters, into `folder`; an outcome for each as it ends.
+    shares: Mapping[Path, Parameters], folder: Path, profile: str, dry_run: bool, workers: int
+) -> Iterator[Ending]:
+    """Run notebooks with their parameters, into `folder`; yield how each ended.
 
-    Two are under way at a time, each with half of the `workers`. (With two, every kernel trains
-    by itself: no worker has to import PyTorch, and no core waits while a notebook draws.) The
-    last waits for the others, because it may read what they have found, and has all workers.
+    Two run at a time, each with half of the `workers`. (With two workers, every kernel trains by
+    itself: no worker has to import PyTorch, and no core waits while a notebook draws.) The last
+    notebook waits for the others, because it may read their results, and has all workers.
     """
     todo = [(path, folder / path.name, profile, shares[path], dry_run) for path in shares]
     lanes = max(1, min(2, workers, len(todo) - 1))
     threads = {"OMP_NUM_THREADS": str(max(1, cpu_count() // lanes))}
-    with patch.dict(os.environ, threads | os.environ | {"TLKIT_JOBS": str(workers // lanes)}):
-        with ProcessPoolExecutor(lanes, get_context("spawn")) as pool:
-            waiting = iter(todo[:-1])  # handed over one by one: what a pool has, Ctrl-C cannot stop
-            running = {pool.submit(execute, *each) for each in islice(waiting, lanes)}
-            while running:
-                ended, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(execute, *each) for each in islice(waiting, len(ended))}
-                yield from (each.result() for each in ended)
-    yield from (execute(*each) for each in todo[-1:])
+    with (
+        patch.dict(os.environ, threads | os.environ | {"TLKIT_JOBS": str(workers // lanes)}),
+        ProcessPoolExecutor(lanes, get_context("spawn")) as pool,
+    ):
+        waiting = iter(todo[:-1])  # submitted one by one: Ctrl-C cannot stop what a pool has
+        running = {pool.submit(execute, *each) for each in islice(waiting, lanes)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(execute, *each) for each in islice(waiting, len(ended))}
+            yield from (each.result() for each in ended)
+    with patch.dict(os.environ, {"TLKIT_JOBS": str(workers)}):
+        yield from (execute(*each) for each in todo[-1:])
 
 
 def execute(
-    path: Path, output: Path, profile: str, parameters: Mapping[str, object], dry_run: bool = False
-) -> Outcome:
-    """Run one notebook in a fresh kernel; `output` appears when it has ended, well or badly.
+    path: Path, output: Path, profile: str, parameters: Parameters, dry_run: bool = False
+) -> Ending:
+    """Run one notebook in a fresh kernel. `output` appears when it has ended, well or badly.
 
-    A dry run ends with the cell tagged `sweep`. Whatever goes wrong is told, here and in the
-    metadata of `output`, and never raised.
+    A dry run ends with the cell tagged `sweep`. Errors are returned and written into the metadata
+    of `output`, never raised.
     """
-    notebook, given = load_notebook_node(str(path)), {"profile": profile, **parameters}
-    # Bars belong on the terminal, where there is one, and never into the notebook.
-    watched = os.name == "posix" and os.isatty(2)
-    bars = {"TLKIT_PROGRESS": os.ttyname(2) if watched else "off"}
-    variables = KEEP_MEMORY | os.environ | bars | {"TLKIT_NOTEBOOK": path.stem}
+    notebook, injected = load_notebook_node(str(path)), {"profile": profile, **parameters}
+    in_effect = declared(_parameters_cell(notebook)) | injected
+    about = {"parameters": in_effect, "profile": profile, "dry_run": dry_run}
     if dry_run:
-        variables["TLKIT_DRY_RUN"] = "1"
         notebook.cells = notebook.cells[: find_first_tagged_cell_index(notebook, "sweep") + 1]
     draft = output.with_name(f".{output.name}")
     nbformat.write(notebook, draft)
-    error = None
-    # The kernel inherits the variables. Sockets in files are private, and warn of no open port.
-    with patch.dict(os.environ, variables), TemporaryDirectory() as folder:
-        files = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+    with patch.dict(os.environ, _variables(path.stem, dry_run)):  # the kernel inherits them
+        error = _run(draft, injected)
+    executed = load_notebook_node(str(draft))
+    executed.metadata["tlkit"] = about | {"error": error}
+    nbformat.write(executed, draft)
+    draft.replace(output)
+    return Ending(path.stem, error)
+
+
+def _variables(name: str, dry_run: bool) -> dict[str, str]:
+    """Return the environment of a notebook's kernel."""
+    # Progress bars belong onto the terminal, where there is one, and never into the notebook.
+    terminal = os.ttyname(2) if os.name == "posix" and os.isatty(2) else "off"
+    variables = KEEP_MEMORY | os.environ | {"TLKIT_PROGRESS": terminal, "TLKIT_NOTEBOOK": name}
+    return variables | ({"TLKIT_DRY_RUN": "1"} if dry_run else {})
+
+
+def _run(draft: Path, parameters: Parameters) -> str | None:
+    """Run the notebook `draft` in place and return its error, if there is one."""
+    with TemporaryDirectory() as folder:
+        # Sockets in files are private, and cause no warning of an open port.
+        sockets = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
         try:
             papermill.execute_notebook(
                 draft,
                 draft,
-                given,
+                parameters,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
                 extra_arguments=["--log-level=CRITICAL"],  # it logs as an error how it ends
-                config=Config({"KernelManager": files if os.name == "posix" else {}}),
+                config=Config({"KernelManager": sockets if os.name == "posix" else {}}),
             )
         except Exception as problem:  # a time-out and a dead kernel are no PapermillExecutionError
-            told = traceback.format_exception_only(problem)[-1].splitlines()
-            last = [line for line in told if line.strip("- ")][-6:]
-            error = "\n".join([_failed_cell(draft), *last])
-    executed = load_notebook_node(str(draft))
-    in_effect = declared(_parameters_cell(notebook)) | given
-    executed.metadata["tlkit"] = {
-        "parameters": in_effect, "profile": profile, "dry_run": dry_run, "error": error,
-    }
-    nbformat.write(executed, draft)
-    draft.replace(output)
-    return Outcome(path.stem, error)
+            message = traceback.format_exception_only(problem)[-1].splitlines()
+            last = [line for line in message if line.strip("- ")][-6:]
+            return "\n".join([_failed_cell(draft), *last])
+    return None
 
 
 def _failed_cell(path: Path) -> str:
-    """The last cell that was started, by its number and first line."""
+    """Return number and first line of the last cell that was started."""
     place = "before the first cell"
     for cell in load_notebook_node(str(path)).cells:
         if cell.cell_type == "code" and cell.metadata.papermill.get("start_time"):

@@ -1,7 +1,8 @@
 """Strict notebook parameters: a mistyped name or value stops a notebook before anything runs.
 
-Papermill only warns of an unknown name, and turns `-p seeds "[0, 1]"` into a string. The cells
-that it ran stand in IPython's history, so a notebook can hold its parameters to what it declares.
+Papermill only warns of an unknown name, and turns `-p seeds "[0, 1]"` into a string. So `tlkit run`
+checks all parameters before it starts a notebook, and `start` checks them again inside of it, for
+those who use papermill directly. There it reads the cells that have run from IPython's history.
 """
 
 import ast
@@ -15,29 +16,32 @@ from tlkit.ground.machine import environment_line
 from tlkit.ground.names import check_name
 
 PROFILES = ("smoke", "lab", "paper")
-INJECTED = "# Parameters\n"  # how papermill begins the cell that it injects
+INJECTED = "# Parameters\n"  # papermill begins the cell that it injects with this line
 DECLARING = re.compile(r"^profile\b[^=\n]*=\s*['\"]", re.MULTILINE)  # in every parameters cell
 
 
 def declared(source: str) -> dict[str, object]:
-    """Names and defaults of a parameters cell.
+    """Return names and defaults of a parameters cell.
 
-    Raises `ValueError` naming the first line that is not `name = literal`, annotated or not.
+    Raises `ValueError` with the first line that is not `name = literal`, annotated or not.
     """
+    values: dict[str, object] = {}
+    line = 1
     try:
-        statements = ast.parse(source).body
-    except SyntaxError as problem:
-        raise _not_literal(source, problem.lineno) from None
-    values = {}
-    for statement in statements:
-        try:
+        for statement in ast.parse(source).body:
+            line = statement.lineno
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(ast.Name(id=name)):
-                    values[name] = ast.literal_eval(statement.value)
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ):
+                    values[name] = ast.literal_eval(value)
                 case _:
                     raise ValueError
-        except ValueError:
-            raise _not_literal(source, statement.lineno) from None
+    except SyntaxError as problem:
+        raise _not_literal(source, problem.lineno or line) from None
+    except ValueError:
+        raise _not_literal(source, line) from None
     return values
 
 
@@ -46,13 +50,13 @@ def _not_literal(source: str, line: int) -> ValueError:
     return ValueError(f"parameters cell, line {line} is not `name = literal`: {text}")
 
 
-def check(given: Mapping[str, object], declared: Mapping[str, object]) -> None:
-    """Hold the given parameters to the declared ones.
+def check(parameters: Mapping[str, object], declared: Mapping[str, object]) -> None:
+    """Compare parameters with the declared ones.
 
     Raises `UnknownName` for a name that is not declared, and `TypeError` for a value of another
-    type than the declared literal's. An int passes for a float, any value for a declared None.
+    type than the declared literal. An int passes for a float, and any value for a declared None.
     """
-    for name, value in given.items():
+    for name, value in parameters.items():
         check_name("parameter", name, declared)
         default = declared[name]
         if not _fits(value, default):
@@ -70,69 +74,49 @@ def _fits(value: object, default: object) -> bool:
     return type(value) is type(default)
 
 
-def _cells() -> tuple[str, str]:
-    """The latest parameters cell, typed and injected; "" where there is none.
+def start(profile: str) -> str:
+    """Check a notebook's parameters, print the environment and return the profile to use.
 
-    Only the latest cells count, so that nothing misfires when cells are run again. Nbval leaves
-    no history, and then there is nothing to check.
+    A notebook calls it in its first cell after the parameters: `profile = start(profile)`. The
+    profile is the one that papermill injected, or `TLKIT_PROFILE`, or the notebook's own literal.
+    From then on, tables are stored under `notebook_name()` (see `results.begin`).
+    Raises `UnknownName` for a profile that does not exist, and what `check` raises.
+    """
+    defaults, injected = _parameters()
+    check(injected, defaults)
+    profile = str(injected.get("profile") or os.environ.get("TLKIT_PROFILE") or profile)
+    check_name("profile", profile, PROFILES)
+    notebook = notebook_name()
+    if notebook and defaults:
+        begin(notebook, profile, defaults | injected | {"profile": profile})
+    print(f"{environment_line()} · profile {profile}")
+    return profile
+
+
+def _parameters() -> tuple[dict[str, object], dict[str, object]]:
+    """Return the declared and the injected parameters; empty where there is no history (nbval).
+
+    Only the latest cells count, so that cells can be run again. Injected parameters end where the
+    declared ones are run again by hand.
     """
     from IPython import get_ipython
 
     shell = get_ipython()
     history = shell.user_ns.get("In", []) if shell else []
-    cells = [cell for cell in history if cell.startswith(INJECTED) or DECLARING.search(cell)]
-    typed = [cell for cell in cells if not cell.startswith(INJECTED)]
-    if not typed:
-        return "", ""
-    return typed[-1], "" if cells[-1] in typed else cells[-1]
-
-
-def _injected() -> dict[str, object]:
-    """What papermill injected, checked; empty where the latest parameters were typed by hand."""
-    typed, injected = _cells()
-    if not injected:
-        return {}
-    given = declared(injected)
-    check(given, declared(typed))
-    return given
-
-
-def _in_effect() -> dict[str, object]:
-    """All parameters, typed or injected; empty under nbval."""
-    typed, injected = _cells()
-    return (declared(typed) if typed else {}) | (declared(injected) if injected else {})
-
-
-def profile_of(default: str) -> str:
-    """The profile that papermill injected, or `TLKIT_PROFILE`, or the notebook's own literal.
-
-    Raises `UnknownName` for a profile that does not exist, and what `check` raises.
-    """
-    profile = _injected().get("profile") or os.environ.get("TLKIT_PROFILE") or default
-    check_name("profile", profile, PROFILES)
-    return profile
-
-
-def start(profile: str) -> str:
-    """Check a notebook's parameters, print the environment and return the resolved profile.
-
-    A notebook calls it in its first cell after the parameters: `profile = start(profile)`. From
-    then on its tables are stored under the notebook's own name (`results.begin`), if that is
-    known. Raises what `profile_of` raises.
-    """
-    profile = profile_of(profile)
-    notebook, given = notebook_name(), _in_effect()
-    if notebook and given:
-        begin(notebook, profile, given | {"profile": profile})
-    print(f"{environment_line()} · profile {profile}")
-    return profile
+    declaring, injected = "", ""
+    for cell in history:
+        if cell.startswith(INJECTED):
+            injected = cell
+        elif DECLARING.search(cell):
+            declaring, injected = cell, ""
+    return declared(declaring), declared(injected) if declaring else {}
 
 
 def notebook_name() -> str:
-    """Return the name of the notebook that this kernel runs, or "" where nobody says it.
+    """Return the name of the notebook that this kernel runs, or "" where it is not known.
 
-    `tlkit run` says it in TLKIT_NOTEBOOK, JupyterLab in JPY_SESSION_NAME. Under plain papermill
-    set TLKIT_NOTEBOOK to have the tables stored. A copy has a name of its own, so that it does
-    not replace the results of the original.
+    `tlkit run` sets it in TLKIT_NOTEBOOK, JupyterLab in JPY_SESSION_NAME. To store the tables of a
+    plain papermill run, set TLKIT_NOTEBOOK. A copy has its own name, so that it does not replace
+    the results of the original.
     """
     return Path(os.environ.get("TLKIT_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME", "")).stem
