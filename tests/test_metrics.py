@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from tlkit.judging.metrics import contributions
 from tlkit.ground.names import UnknownName
+from tlkit.judging.metrics import contributions
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 METRICS = ["accuracy", "balanced accuracy", *(f"F1 of {name}" for name in CLASSES)]
@@ -30,9 +30,9 @@ def expected(metric: str, predicted: np.ndarray, labels: np.ndarray) -> float:
         return f1_score(labels == mine, predicted == mine, zero_division=np.nan)
     with warnings.catch_warnings():  # a class without test images that is predicted all the same
         warnings.simplefilter("ignore", UserWarning)
-        return {
-            "accuracy": accuracy_score, "balanced accuracy": balanced_accuracy_score,
-        }[metric](labels, predicted)
+        return {"accuracy": accuracy_score, "balanced accuracy": balanced_accuracy_score}[metric](
+            labels, predicted
+        )
 
 
 def draw(random, images: int, shares: list[float], right: float) -> tuple:
@@ -52,15 +52,18 @@ def test_the_mean_is_the_metric(metric, shares, images):
     random = np.random.default_rng(images)
     for right in (0, 0.3, 0.9, 0.99):
         predicted, labels = draw(random, images, SHARES[shares], right)
-        found = contributions(record(predicted, labels), metric)
-        assert found.shape == (images,) and found.dtype == float
-        assert found.mean() == pytest.approx(expected(metric, predicted, labels), abs=1e-12)
+        added = contributions(record(predicted, labels), metric)
+        assert added.shape == (images,) and added.dtype == float
+        assert added.mean() == pytest.approx(expected(metric, predicted, labels), abs=1e-12)
 
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3])
 DEGENERATE = {
-    "all right": LABELS, "all wrong": (LABELS + 1) % 4, "always ant": LABELS * 0,
-    "always dog": LABELS * 0 + 3, "bee never predicted": np.where(LABELS == 1, 2, LABELS),
+    "all right": LABELS,
+    "all wrong": (LABELS + 1) % 4,
+    "always ant": LABELS * 0,
+    "always dog": LABELS * 0 + 3,
+    "bee never predicted": np.where(LABELS == 1, 2, LABELS),
     "bee only where it is not": np.where(LABELS == 1, 0, np.where(LABELS == 0, 1, LABELS)),
 }
 
@@ -69,31 +72,29 @@ DEGENERATE = {
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_degenerate_predictions(case, metric):
-    found = contributions(record(DEGENERATE[case], LABELS), metric)
-    assert np.isfinite(found).all()
-    assert found.mean() == pytest.approx(expected(metric, DEGENERATE[case], LABELS), abs=1e-12)
+    added = contributions(record(DEGENERATE[case], LABELS), metric)
+    assert np.isfinite(added).all()
+    assert added.mean() == pytest.approx(expected(metric, DEGENERATE[case], LABELS), abs=1e-12)
 
 
 def test_balanced_accuracy_is_of_the_classes_that_are_there():
     """As in scikit-learn: a class without test images has no recall to average."""
     labels, predicted = np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 2, 3])
-    found = contributions(record(predicted, labels), "balanced accuracy").mean()
-    assert found == pytest.approx(np.mean([1 / 2, 2 / 3]))
-    assert found == pytest.approx(expected("balanced accuracy", predicted, labels))
+    added = contributions(record(predicted, labels), "balanced accuracy").mean()
+    assert added == pytest.approx(np.mean([1 / 2, 2 / 3]))
+    assert added == pytest.approx(expected("balanced accuracy", predicted, labels))
 
 
 def test_accuracy_is_one_or_nought_for_each_image():
     predicted, labels = draw(np.random.default_rng(1), 50, SHARES["even"], 0.5)
-    found = contributions(record(predicted, labels), "accuracy")
-    assert np.array_equal(found, [float(one == two) for one, two in zip(predicted, labels)])
+    added = contributions(record(predicted, labels), "accuracy")
+    assert np.array_equal(added, [float(one == two) for one, two in zip(predicted, labels)])
 
 
 def test_with_even_classes_balanced_accuracy_is_accuracy():
     labels = np.repeat(np.arange(4), 20)
     predicted = np.where(np.random.default_rng(0).random(80) < 0.7, labels, 0)
-    one, two = (
-        contributions(record(predicted, labels), name) for name in METRICS[:2]
-    )
+    one, two = (contributions(record(predicted, labels), name) for name in METRICS[:2])
     assert one.mean() == pytest.approx(two.mean())
 
 
@@ -107,16 +108,16 @@ def test_the_standard_error_is_that_of_a_bootstrap_over_images(metric, shares):
     random = np.random.default_rng(0)
     images, resamples = 1500, 4000
     predicted, labels = draw(random, images, SHARES[shares], 0.6)
-    found = contributions(record(predicted, labels), metric)
+    added = contributions(record(predicted, labels), metric)
     cells = np.bincount(4 * labels + predicted, minlength=16)
     tables = random.multinomial(images, cells / images, resamples).reshape(-1, 4, 4)
-    hits, true, said = np.einsum("nii->ni", tables), tables.sum(2), tables.sum(1)
+    hits, true, answered = np.einsum("nii->ni", tables), tables.sum(2), tables.sum(1)
     if metric.startswith("F1"):
         mine = CLASSES.index(metric[6:])
-        values = (2 * hits / (true + said))[:, mine]
+        values = (2 * hits / (true + answered))[:, mine]
     else:
         values = hits.sum(1) / images if metric == "accuracy" else (hits / true).mean(1)
-    standard_error = found.std(ddof=1) / np.sqrt(images)
+    standard_error = added.std(ddof=1) / np.sqrt(images)
     assert standard_error == pytest.approx(values.std(ddof=1), rel=0.1)
 
 
@@ -124,13 +125,13 @@ def test_the_standard_error_is_that_of_a_bootstrap_over_images(metric, shares):
 def test_what_an_image_adds_is_what_leaving_it_out_takes_away(metric):
     """The jackknife agrees to first order: leave-one-out values by scikit-learn."""
     predicted, labels = draw(np.random.default_rng(2), 400, SHARES["even"], 0.7)
-    found = contributions(record(predicted, labels), metric)
+    added = contributions(record(predicted, labels), metric)
     whole = expected(metric, predicted, labels)
     keep = ~np.eye(400, dtype=bool)
     jackknife = [
         whole + 399 * (whole - expected(metric, predicted[rows], labels[rows])) for rows in keep
     ]
-    np.testing.assert_allclose(found, jackknife, atol=0.03 * np.ptp(found))
+    np.testing.assert_allclose(added, jackknife, atol=0.03 * np.ptp(added))
 
 
 # validation
@@ -142,11 +143,14 @@ def validated(history: dict[int, float | None]) -> SimpleNamespace:
         {"epoch": epoch, "train_loss": 1.0} | ({} if value is None else {"val_accuracy": value})
         for epoch, value in history.items()
     ]
-    correct = np.array([
-        np.arange(20) < round(20 * value) for value in history.values() if value is not None
-    ])
+    correct = np.array(
+        [np.arange(20) < round(20 * value) for value in history.values() if value is not None]
+    )
     return record(
-        LABELS, LABELS, history=entries, val_accuracy=entries[-1]["val_accuracy"],
+        LABELS,
+        LABELS,
+        history=entries,
+        val_accuracy=entries[-1]["val_accuracy"],
         val_correct=lambda: correct,
     )
 
@@ -155,8 +159,8 @@ def test_validation_accuracy_is_of_the_last_epoch_or_of_the_one_named():
     run = validated({1: 0.25, 2: None, 3: 0.5, 12: 0.75})
     values = {"": 0.75, " after epoch 1": 0.25, " after epoch 3": 0.5, " after epoch 12": 0.75}
     for epoch, value in values.items():
-        found = contributions(run, f"validation accuracy{epoch}")
-        assert found.ndim == 1 and found.mean() == pytest.approx(value)
+        added = contributions(run, f"validation accuracy{epoch}")
+        assert added.ndim == 1 and added.mean() == pytest.approx(value)
 
 
 def test_a_validation_accuracy_of_nought_is_one_too():
@@ -177,13 +181,19 @@ def test_an_epoch_without_validation_names_those_with_one_and_the_remedy(epoch):
 # errors
 
 
-@pytest.mark.parametrize("metric, nearest", [
-    ("F1 of bea", "F1 of bee"), ("F1 of person", "F1 of ant"), ("f1 of cat", "F1 of cat"),
-    ("acuracy", "accuracy"), ("balanced acc", "balanced accuracy"),
-    ("validation accuracy after", "validation accuracy"),
-    ("validation accuracy after epoch one", "validation accuracy"),
-    ("validation accuracy after epoch 1 ", "validation accuracy"),
-])
+@pytest.mark.parametrize(
+    "metric, nearest",
+    [
+        ("F1 of bea", "F1 of bee"),
+        ("F1 of person", "F1 of ant"),
+        ("f1 of cat", "F1 of cat"),
+        ("acuracy", "accuracy"),
+        ("balanced acc", "balanced accuracy"),
+        ("validation accuracy after", "validation accuracy"),
+        ("validation accuracy after epoch one", "validation accuracy"),
+        ("validation accuracy after epoch 1 ", "validation accuracy"),
+    ],
+)
 def test_an_unknown_metric_or_class_names_the_nearest(metric, nearest):
     nearest = re.escape(nearest)
     with pytest.raises(UnknownName, match=rf"{re.escape(repr(metric))}.*: .*{nearest}(,|$)"):
