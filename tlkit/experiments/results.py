@@ -48,8 +48,8 @@ def stored(name: str, profile: str) -> pd.DataFrame:
     """Return the tables `name` of all notebooks run in `profile`, one below the other, as text.
 
     Further columns: notebook, parameters (JSON) and origin: "here", or "reference" for a call
-    that was not made here, whose tables come with the kit. A column that a notebook does not have
-    is "" there.
+    that was not made here, whose tables come with the kit. The number of parameters of a network
+    is in "weights". A column that a notebook does not have is "" there.
     """
     own = _tables(name, home() / "results" / profile).assign(origin="here")
     shipped = reference(name, profile).assign(origin="reference")
@@ -66,6 +66,7 @@ def _tables(name: str, folder: Path) -> pd.DataFrame:
     tables = [pd.DataFrame(columns=["notebook", "parameters"])]
     for path in sorted(folder.glob(f"*/{name}.csv")):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = table.rename(columns={"parameters": "weights"})  # of runs: how many the network has
         table.insert(0, "notebook", path.parent.name.rpartition("-")[0])
         table.insert(1, "parameters", (path.parent / "parameters.json").read_text("utf-8"))
         tables.append(table)

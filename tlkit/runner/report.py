@@ -119,12 +119,12 @@ def _command(name: str, about: dict, parameters: dict) -> str:
 
 def _arms(name: str, about: dict) -> list[dict]:
     """Return mean accuracy in % and the keys of the records, for each arm and task."""
-    if about["dry_run"]:
-        return []
     runs = stored("runs", about["profile"])
     runs = runs[(runs["notebook"] == name) & (runs["origin"] == "here")]
     same = [json.loads(text) == about["parameters"] for text in runs["parameters"]]
-    runs = runs.loc[same].drop_duplicates(["arm", "key"])
+    if about["dry_run"] or not any(same):
+        return []
+    runs = runs[same].drop_duplicates(["arm", "key"])
     return [
         {
             "arm": arm,
