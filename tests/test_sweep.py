@@ -1,30 +1,36 @@
 """A sweep: one row per arm and seed, every run trained once, by however many workers."""
 
+import importlib
 import json
 import os
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from filelock import Timeout
+from helpers import paint
 from joblib.externals.loky import get_reusable_executor
-from PIL import Image
 from safetensors.torch import load_file
 
 import tlkit
-from tlkit.experiments import records, sweep
-from tlkit.judging import verdicts
-from tlkit.images.tasks import load
-from tlkit.judging.verdicts import scores
-from tlkit.networks.models import build
-from tlkit.networks.modules import module_states
-from tlkit.ground.names import UnknownName
-from tlkit.ground.paths import home
-from tlkit.recipe import l2, l2_sp
+from tlkit.experiments import records, results
 from tlkit.experiments.keys import key
 from tlkit.experiments.records import complete, read, weights_path
-from tlkit.recipe import Run, grid
 from tlkit.experiments.sweep import sweep
+from tlkit.experiments.workers import in_parallel
+from tlkit.ground.names import UnknownName
+from tlkit.ground.paths import home
+from tlkit.images.tasks import load
+from tlkit.judging.compare import scores
+from tlkit.networks.models import build
+from tlkit.networks.modules import modules
+from tlkit.recipe import Run, grid, l2, l2_sp
+
+# `from tlkit.experiments import sweep` gives the file too, but reads like the function.
+dry_run_file = importlib.import_module("tlkit.experiments.dry_run")
+sweep_file = importlib.import_module("tlkit.experiments.sweep")
 
 
 @pytest.fixture(autouse=True)
@@ -36,15 +42,16 @@ def own_home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    random = np.random.default_rng(0)
-    for name in ("ant", "bee", "cat"):
-        (tmp_path / "insects" / name).mkdir(parents=True)
-        for number in range(12):
-            noise = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(noise).save(tmp_path / "insects" / name / f"{number:02}.png")
     return Run(
-        task=str(tmp_path / "insects"), model="test_resnet", init="random", size=32,
-        train_per_class=6, val_per_class=2, epochs=1, batch_size=8, lr=0.01,
+        task=str(paint(tmp_path / "insects")),
+        model="test_resnet",
+        init="random",
+        size=32,
+        train_per_class=6,
+        val_per_class=2,
+        epochs=1,
+        batch_size=8,
+        lr=0.01,
     )
 
 
@@ -70,33 +77,40 @@ def workers():
 
 
 def test_the_table_has_the_weight_decay_that_was_applied(run):
-    arms = {"plain": run, "pulled": replace(run, penalty=l2(0.1)),
-            "both": replace(run, penalty=l2(0.1), weight_decay=0.5)}
+    arms = {
+        "plain": run,
+        "pulled": replace(run, penalty=l2(0.1)),
+        "both": replace(run, penalty=l2(0.1), weight_decay=0.5),
+    }
     assert sweep(arms, [0])["weight_decay"].tolist() == [1e-4, 0.0, 0.5]
 
 
 def test_the_packages_names_are_the_functions_whatever_was_imported_before():
-    assert tlkit.sweep is sweep and tlkit.verdicts is judging.verdicts
+    """Files have the names of functions that live in them."""
+    importlib.import_module("tlkit.experiments.search")
+    assert tlkit.sweep is sweep
+    assert callable(tlkit.search) and callable(tlkit.verdicts) and callable(tlkit.compare)
 
 
-def logits(results) -> list[np.ndarray]:
-    return [read(each).test_outputs()[0] for each in results["key"]]
+def logits(table: pd.DataFrame) -> list[np.ndarray]:
+    return [read(each).test_outputs()[0] for each in table["key"]]
 
 
 def stored() -> list[str]:
-    found = (home() / "records").glob("*")
-    return sorted(path.name for path in found if path.suffix != ".lock")
+    paths = (home() / "records").glob("*")
+    return sorted(path.name for path in paths if path.suffix != ".lock")
 
 
 def test_a_row_per_arm_and_seed_with_the_recipe_and_the_record(run):
-    arms = grid(run, lr=[0.01, 0.02]) | {"narrow": replace(run, task=f"{run.task}[ant,other]")}
-    results = sweep(arms, seeds=[0, 3])
-    assert list(zip(results["arm"], results["seed"])) == [(a, s) for a in arms for s in (0, 3)]
+    arms = {"slow": run, "fast": replace(run, lr=0.02)}
+    arms |= {"narrow": replace(run, task=f"{run.task}[ant,other]")}
+    table = sweep(arms, seeds=[0, 3])
+    assert list(zip(table["arm"], table["seed"])) == [(a, s) for a in arms for s in (0, 3)]
     recipe = [field.name for field in fields(Run)]
     measured = ["accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key"]
-    assert list(results.columns) == ["arm", *recipe, "classes", *measured]
-    assert list(results["classes"]) == [3, 3, 3, 3, 2, 2]
-    for row in results.to_dict("records"):
+    assert list(table.columns) == ["arm", *recipe, "classes", *measured]
+    assert list(table["classes"]) == [3, 3, 3, 3, 2, 2]
+    for row in table.to_dict("records"):
         expected = replace(arms[row["arm"]], seed=row["seed"])
         decayed = {"weight_decay": expected.decay()}
         assert {name: row[name] for name in recipe} == vars(expected) | decayed
@@ -109,37 +123,97 @@ def test_a_row_per_arm_and_seed_with_the_recipe_and_the_record(run):
         assert row["accuracy"] == np.mean(outputs.argmax(1) == labels)
 
 
-def test_five_seeds_unless_told_otherwise(run):
-    results = sweep({"a": run})
-    assert list(results["seed"]) == [0, 1, 2, 3, 4] and results["key"].nunique() == 5
+def test_coordinates_become_columns_and_label_an_arm(run):
+    arms = {
+        ("insects", 0.01): run,
+        ("insects", 0.02): replace(run, lr=0.02),
+        ("two", 0.01): replace(run, task=f"{run.task}[ant,other]"),
+    }
+    table = sweep(arms, [0, 1], names=("target", "rate"))
+    assert list(table.columns[:3]) == ["arm", "target", "rate"]
+    for (target, rate), rows in table.groupby(["target", "rate"], sort=False):
+        assert rows["arm"].tolist() == [f"{target}, {rate}"] * 2
+        assert rows["seed"].tolist() == [0, 1]
+        expected = [key(replace(arms[target, rate], seed=seed)) for seed in (0, 1)]
+        assert rows["key"].tolist() == expected
+    assert table["task"].tolist() == [run.task] * 4 + [f"{run.task}[ant,other]"] * 2
 
 
-def test_seeds_may_come_from_numpy(run):
-    results = sweep({"a": run}, seeds=np.arange(2))
-    assert list(results["seed"]) == [0, 1]
-    assert sweep({"a": run}, seeds=range(2))["key"].tolist() == results["key"].tolist()
+def test_a_grid_has_the_coordinates_of_its_choices(run):
+    table = sweep(grid(run, lr=[0.01, 0.02], frozen=[0, 1]), [0], names=("lr", "frozen"))
+    assert list(zip(table["lr"], table["frozen"])) == [(0.01, 0), (0.01, 1), (0.02, 0), (0.02, 1)]
+    assert table["arm"].tolist() == ["0.01, 0", "0.01, 1", "0.02, 0", "0.02, 1"]
+    assert list(table.columns).count("lr") == 1
+
+
+def test_a_coordinate_wins_over_a_field_of_the_run_and_trains_the_same(run):
+    """The column names what the reader compares; the recipe is the arm's, whatever its name."""
+    table = sweep({("wide",): run}, [0], names=("task",))
+    assert table["task"].tolist() == ["wide"]
+    assert table["key"].tolist() == sweep({"plain": run}, [0])["key"].tolist()
+
+
+def test_the_stored_table_has_the_coordinates(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_folder", None)
+    results.begin("a_notebook", "lab", {})
+    sweep({("wide", "x"): run}, [0], names=("task", "scheme"))
+    table = results.stored("runs", "lab").query("origin == 'here'")
+    assert table[["arm", "task", "scheme", "seed"]].values.tolist() == [
+        ["wide, x", "wide", "x", "0"]
+    ]
+    assert {"key", "accuracy", "epochs"} <= set(table)
+
+
+def test_the_number_of_coordinates_must_be_that_of_the_names(run):
+    with pytest.raises(ValueError, match="coordinates"):
+        sweep({("kin", "L2-SP"): run}, [0])
+    with pytest.raises(ValueError, match="coordinates"):
+        sweep({("kin", "L2-SP"): run, "kin": run}, [0], names=("target", "scheme"))
+    assert stored() == []
+
+
+def test_five_seeds_by_default(run):
+    table = sweep({"a": run})
+    assert list(table["seed"]) == [0, 1, 2, 3, 4] and table["key"].nunique() == 5
+
+
+SEEDS = {"iterator": lambda: iter([0, 1]), "range": lambda: range(2), "numpy": lambda: np.arange(2)}
+
+
+@pytest.mark.parametrize("seeds", SEEDS.values(), ids=SEEDS)
+def test_seeds_may_be_an_iterator_and_serve_every_arm(run, seeds):
+    table = sweep({"a": run, "b": replace(run, lr=0.02)}, seeds())
+    assert list(zip(table["arm"], table["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    expected = [key(replace(run, lr=lr, seed=seed)) for lr in (0.01, 0.02) for seed in (0, 1)]
+    assert table["key"].tolist() == expected
+
+
+def test_nothing_to_train_is_an_error(run):
+    for arms, seeds in (({}, [0]), ({"a": run}, [])):
+        with pytest.raises(ValueError, match="at least one arm and one seed"):
+            sweep(arms, seeds)
 
 
 def test_a_seed_means_the_same_images_order_and_head_in_every_arm(run):
     """Validating more often is another recipe, but takes no part in training."""
     arms = {"rarely": replace(run, epochs=2), "often": replace(run, epochs=2, val_every=1)}
-    results = sweep(arms, seeds=range(3))
-    assert results["key"].nunique() == 6
-    rarely, often = (logits(results[results["arm"] == arm]) for arm in arms)
+    table = sweep(arms, seeds=range(3))
+    assert table["key"].nunique() == 6
+    rarely, often = (logits(table[table["arm"] == arm]) for arm in arms)
     assert all(np.array_equal(one, two) for one, two in zip(rarely, often))
     assert not any(np.array_equal(rarely[0], other) for other in rarely[1:])
 
 
 def test_arms_are_tested_on_the_same_images_by_every_seed(run):
-    results = sweep({"a": run, "b": replace(run, lr=0.1)}, seeds=range(2))
-    labels = [read(each).test_outputs()[1] for each in results["key"]]
+    table = sweep({"a": run, "b": replace(run, lr=0.1)}, seeds=range(2))
+    labels = [read(each).test_outputs()[1] for each in table["key"]]
     assert all(np.array_equal(labels[0], each) for each in labels)
 
 
 def test_identical_arms_are_trained_once_and_are_equal(run, trained):
-    results = sweep({"one": run, "two": replace(run)}, seeds=range(2))
+    table = sweep({"one": run, "two": replace(run)}, seeds=range(2))
     assert trained == [replace(run, seed=0), replace(run, seed=1)]
-    one, two = (results[results["arm"] == arm].drop(columns="arm") for arm in ("one", "two"))
+    one, two = (table[table["arm"] == arm].drop(columns="arm") for arm in ("one", "two"))
     assert one.to_dict("records") == two.to_dict("records")
 
 
@@ -173,14 +247,16 @@ def test_runs_of_another_process_are_left_for_last_and_waited_for(run, monkeypat
     """The other process holds seed 0 at the first try, and has finished it at the second."""
     calls, real = [], sweep_file.complete
 
-    def busy(asked, keep_weights, wait):
-        calls.append((asked.seed, wait))
-        return None if asked.seed == 0 and not wait else real(asked, keep_weights, wait)
+    def busy(run, keep_weights, timeout):
+        calls.append((run.seed, timeout))
+        if run.seed == 0 and timeout == 0:
+            raise Timeout("a lock")
+        return real(run, keep_weights, timeout)
 
-    monkeypatch.setattr(sweeping, "complete", busy)
-    results = sweep({"a": run}, seeds=range(3))
-    assert calls == [(0, False), (1, False), (2, False), (0, True)]
-    assert list(results["seed"]) == [0, 1, 2] and results["accuracy"].notna().all()
+    monkeypatch.setattr(sweep_file, "complete", busy)
+    table = sweep({"a": run}, seeds=range(3))
+    assert calls == [(0, 0), (1, 0), (2, 0), (0, -1)]
+    assert list(table["seed"]) == [0, 1, 2] and table["accuracy"].notna().all()
 
 
 # runs that start from runs
@@ -193,26 +269,26 @@ def test_a_chain_of_init_runs_is_trained_once_from_its_beginning(run, trained):
         return first, second, replace(first, init=second, frozen="all")
 
     _, second, third = chain(7)  # each seed of the sweep has a chain of its own
-    results = sweep({"third": third, "second": second}, seeds=range(2))
+    table = sweep({"third": third, "second": second}, seeds=range(2))
     assert len(trained) == len(set(trained)) == 2 * 3
     assert set(trained) == {*chain(0), *chain(1)}
     for seed in (0, 1):
         assert sorted(chain(seed), key=trained.index) == list(chain(seed))
-    assert len(results) == 4
+    assert len(table) == 4
 
     first, second, third = chain(0)
-    kept = [load_file(weights_path(key(each))) for each in (first, second)]
-    body = [name for names in module_states(build(run.model, 3)).values() for name in names]
-    assert all(torch.equal(kept[0][name], kept[1][name]) for name in body)  # frozen all along
+    weights = [load_file(weights_path(key(each))) for each in (first, second)]
+    body = modules(build(run.model, 3)).first("all")
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in body)  # frozen all along
     complete(third, keep_weights=True)
     end = load_file(weights_path(key(third)))
-    assert all(torch.equal(kept[0][name], end[name]) for name in body)
+    assert all(torch.equal(weights[0][name], end[name]) for name in body)
 
 
 def test_an_arm_may_be_the_start_of_another(run, trained):
-    results = sweep({"source": run, "target": replace(run, init=run, lr=0.02)}, seeds=[0])
+    table = sweep({"source": run, "target": replace(run, init=run, lr=0.02)}, seeds=[0])
     assert trained == [run, replace(run, init=run, lr=0.02)]
-    assert results["init"].tolist() == ["random", run]
+    assert table["init"].tolist() == ["random", run]
 
 
 def test_what_others_start_from_gets_their_seed_and_is_shared_by_them(run, trained):
@@ -220,11 +296,11 @@ def test_what_others_start_from_gets_their_seed_and_is_shared_by_them(run, train
     run = replace(run, train_per_class=2)
     source = replace(run, seed=99, half="first", lr=0.05)
     target = replace(run, half="second", init=source)
-    results = sweep({"one": target, "two": replace(target, frozen=1)}, seeds=[0, 3])
+    table = sweep({"one": target, "two": replace(target, frozen=1)}, seeds=[0, 3])
     sources = [each for each in trained if each.init == "random"]
     assert sources == [replace(source, seed=0), replace(source, seed=3)]
     assert len(trained) == 2 + 4
-    for row in results.to_dict("records"):
+    for row in table.to_dict("records"):
         assert row["init"] == replace(source, seed=row["seed"])
         as_json = json.loads(json.dumps(vars(row["init"])))
         assert read(row["key"]).recipe["init"] == as_json
@@ -243,15 +319,15 @@ def test_a_record_without_weights_can_become_a_start_later(run, trained):
 # faults
 
 
-def test_a_mistake_in_one_arm_is_told(run):
+def test_a_mistake_in_one_arm_raises(run):
     with pytest.raises(UnknownName, match="'blok1'"):
         sweep({"good": run, "bad": replace(run, frozen="blok1")}, seeds=[0])
 
 
 def test_an_arm_that_is_not_there_names_those_that_are(run):
-    results = sweep({"none": run}, seeds=[0])
-    with pytest.raises(UnknownName, match="'non'.*none"):
-        scores(results, "non")
+    table = sweep({"none": run}, seeds=[0])
+    with pytest.raises(UnknownName, match=r"'non'.*none"):
+        scores(table, "non")
 
 
 # trials
@@ -260,7 +336,7 @@ def test_an_arm_that_is_not_there_names_those_that_are(run):
 def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkeypatch, trained):
     steps, tried = [], []
     step = torch.optim.SGD.step
-    execute = sweep_file.execute
+    execute = dry_run_file.execute
 
     def counted(self, *args, **named):
         steps.append(1)
@@ -271,12 +347,18 @@ def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkey
         return execute(run, task, weights)
 
     monkeypatch.setattr(torch.optim.SGD, "step", counted)
-    monkeypatch.setattr(sweeping, "execute", spy)
+    monkeypatch.setattr(dry_run_file, "execute", spy)
     monkeypatch.setenv("TLKIT_DRY_RUN", "1")
     arms = {"long": replace(run, epochs=500), "frozen": replace(run, frozen="all", epochs=50)}
     plan = sweep(arms, seeds=range(5))
     assert list(plan.columns) == [
-        "arm", "parameters", "trainable", "train_loss", "val_accuracy", "seconds", "hours"
+        "arm",
+        "parameters",
+        "trainable",
+        "train_loss",
+        "val_accuracy",
+        "seconds",
+        "hours",
     ]
     assert plan["arm"].tolist() == list(arms)
     assert len(steps) == 4 and [size for _, size in tried] == [16, 16]
@@ -285,12 +367,27 @@ def test_a_dry_run_takes_two_steps_of_every_arm_and_writes_no_record(run, monkey
     assert trained == [] and stored() == []
 
 
-@pytest.mark.parametrize("changes", [
-    {"mixup": 0.4}, {"label_smoothing": 0.1}, {"augmentation": "randaugment"},
-    {"normalisation": "images"}, {"schedule": "step", "lr_scales": ((2, 0.1),)},
-    {"penalty": l2_sp(0.1, fisher="target") + l2(0.01)},
-    {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
-])
+def test_a_dry_run_has_the_coordinates_too(run, monkeypatch):
+    monkeypatch.setenv("TLKIT_DRY_RUN", "1")
+    arms = {("insects", 1): run, ("insects", "1"): replace(run, frozen="all")}  # of one label
+    plan = sweep(arms, names=("target", "scheme"))
+    assert list(plan.columns[:3]) == ["arm", "target", "scheme"]
+    assert plan[["target", "scheme"]].values.tolist() == [["insects", 1], ["insects", "1"]]
+    assert plan["trainable"][1] < plan["trainable"][0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mixup": 0.4},
+        {"label_smoothing": 0.1},
+        {"augmentation": "randaugment"},
+        {"normalisation": "images"},
+        {"schedule": "step", "lr_scales": ((2, 0.1),)},
+        {"penalty": l2_sp(0.1, fisher="target") + l2(0.01)},
+        {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
+    ],
+)
 def test_a_dry_run_of_images_that_are_not_of_every_class(run, changes, monkeypatch):
     monkeypatch.setenv("TLKIT_DRY_RUN", "1")
     few = replace(run, init=replace(run, epochs=9), batch_size=4)
@@ -311,22 +408,27 @@ def test_a_dry_run_of_a_chain_tries_all_of_it_and_writes_no_record(run, monkeypa
 def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
     """Arms that start from the same run, one of them by way of another, share its two steps."""
     monkeypatch.setenv("TLKIT_DRY_RUN", "1")
-    tried, execute = [], sweep_file.execute
+    tried, execute = [], dry_run_file.execute
 
     def spy(run, task, weights):
         tried.append(run)
         return execute(run, task, weights)
 
-    monkeypatch.setattr(sweeping, "execute", spy)
+    monkeypatch.setattr(dry_run_file, "execute", spy)
     source = replace(run, epochs=3, lr=0.05)
     middle = replace(run, epochs=3, lr=0.04, init=source)
-    arms = {"one": replace(run, epochs=3, init=source),
-            "two": replace(run, epochs=3, init=source, frozen=1),
-            "three": replace(run, epochs=3, init=middle), "source": source}
+    arms = {
+        "one": replace(run, epochs=3, init=source),
+        "two": replace(run, epochs=3, init=source, frozen=1),
+        "three": replace(run, epochs=3, init=middle),
+        "source": source,
+    }
     plan = sweep(arms, seeds=range(3))
     assert plan["arm"].tolist() == list(arms)
     assert [(each.lr, each.frozen) for each in tried[:3]] == [
-        (0.05, "none"), (0.01, "none"), (0.01, 1)
+        (0.05, "none"),
+        (0.01, "none"),
+        (0.01, 1),
     ]
     as_source = [each for each in tried if each.lr == 0.05]
     assert len(as_source) == 2  # for the three that start from it, and as an arm
@@ -339,19 +441,27 @@ def test_a_dry_run_trains_a_shared_source_once(run, monkeypatch):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_jobs_in_parallel_answer_in_their_order_and_raise(jobs, monkeypatch):
     monkeypatch.setenv("TLKIT_JOBS", jobs)
-    given = [(number, 4) for number in range(9)]
-    assert workers.in_parallel(divmod, given, "divisions") == [divmod(*each) for each in given]
+    jobs = [(number, 4) for number in range(9)]
+    assert in_parallel(divmod, jobs, "divisions") == [divmod(*each) for each in jobs]
     with pytest.raises(ZeroDivisionError):
-        workers.in_parallel(divmod, [(1, 1), (1, 0)], "divisions")
+        in_parallel(divmod, [(1, 1), (1, 0)], "divisions")
 
 
-def test_two_workers_give_bit_for_bit_what_one_gives(
-    run, tmp_path, monkeypatch, trained, workers
-):
+def test_two_workers_give_bit_for_bit_what_one_gives(run, tmp_path, monkeypatch, trained, workers):
     source = replace(run, lr=0.05)
-    arms = {"plain": run, "target": replace(run, init=source, frozen=1, augmentation="colour"),
-            "mixed": replace(run, augmentation="randaugment", mixup=0.4, penalty=l2(0.1),
-                             lr_scales=((2, 0.1),), schedule="step", epochs=2)}
+    arms = {
+        "plain": run,
+        "target": replace(run, init=source, frozen=1, augmentation="colour"),
+        "mixed": replace(
+            run,
+            augmentation="randaugment",
+            mixup=0.4,
+            penalty=l2(0.1),
+            lr_scales=((2, 0.1),),
+            schedule="step",
+            epochs=2,
+        ),
+    }
     here = sweep(arms, seeds=range(2))
     ours = logits(here)
     monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "of_two"))
@@ -368,6 +478,6 @@ def test_workers_follow_when_the_home_changes(run, tmp_path, monkeypatch, worker
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     for name in ("first", "second"):
         monkeypatch.setenv("TLKIT_HOME", str(tmp_path / name))
-        results = sweep({"a": run}, seeds=range(2))
-        assert sorted(results["key"]) == stored()
-        assert scores(results, "a").shape == (2, 9)
+        table = sweep({"a": run}, seeds=range(2))
+        assert sorted(table["key"]) == stored()
+        assert scores(table, "a").shape == (2, 9)

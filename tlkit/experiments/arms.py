@@ -10,14 +10,14 @@ from tlkit.recipe import Run
 
 Arms = Mapping[Any, Run]  # a label, or a tuple with a value for each coordinate -> what is trained
 Arm = str | Mapping[str, object]  # a label, or coordinates: {"target": "kin", "scheme": "L2-SP"}
-RESERVED = {"arm", "trial", "seed", "accuracy", "val_accuracy", "key"}  # columns of a table
+RESERVED = {"arm", "trial", "seed", "accuracy", "val_accuracy", "parameters", "key"}  # columns
 
 
 def coordinates(arm: object, names: Sequence[str]) -> dict[str, object]:
     """Return the label of an arm as "arm", and its coordinates by name.
 
     `arm` is a tuple with a value for each of `names`; without names it is the label itself.
-    Raises ValueError for another number of values, and for a name that a table needs itself.
+    Raises ValueError for another number of values, and for a name that is `RESERVED`.
     """
     values = arm if isinstance(arm, tuple) else (arm,)
     if len(values) != len(names or ("arm",)):
