@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from tlkit import drawing
-from tlkit.images import pools, tasks
-from tlkit.images.folders import BadImageFolder
 from tlkit.ground.names import UnknownName
 from tlkit.ground.paths import home
+from tlkit.images import pools, tasks
+from tlkit.images.folders import BadImageFolder
 from tlkit.images.pools import pool
 from tlkit.recipe import Run
 
@@ -71,10 +71,15 @@ def refuse(*_, **__):
 
 
 def load(task: str, size: int, train_per_class: int | None, val_per_class: int, seed: int):
-    return tasks.load(Run(
-        task=task, size=size, train_per_class=train_per_class, val_per_class=val_per_class,
-        seed=seed,
-    ))
+    return tasks.load(
+        Run(
+            task=task,
+            size=size,
+            train_per_class=train_per_class,
+            val_per_class=val_per_class,
+            seed=seed,
+        )
+    )
 
 
 # what is in a task
@@ -109,7 +114,7 @@ def test_labels_are_those_of_the_class_folders(folder, task):
             assert loaded.classes[label] == expected
 
 
-def test_images_are_given_in_the_order_asked_for(folder):
+def test_images_come_in_the_order_of_the_rows(folder):
     split = load(folder, 32, 4, 2, 0).train
     rows = torch.tensor([5, 0, 5, 11])
     one_by_one = [split.images(rows[place : place + 1]) for place in range(4)]
@@ -152,7 +157,7 @@ def test_another_size_has_the_same_split(folder):
     assert small.train.images(torch.arange(2)).shape == (2, 3, 16, 16)
 
 
-def test_a_trial_keeps_n_training_images_and_a_few_others(folder):
+def test_a_trial_has_n_training_images_and_a_few_others(folder):
     task = load(folder, 32, 4, 2, 0)
     trial = task.trial(7)
     assert torch.equal(trial.train.labels, task.train.labels[:7])
@@ -168,8 +173,8 @@ def test_a_list_of_classes_leaves_the_others_out(folder):
     whole, part = load(folder, 32, 4, 2, 0), load(f"{folder}[cat,ant]", 32, 4, 2, 0)
     assert part.classes == ("cat", "ant")
     assert counts(part.train) == {0: 4, 1: 4}
-    kept = whole.test.places[whole.test.labels != 1]
-    assert set(part.test.places) == set(kept)
+    expected = whole.test.places[whole.test.labels != 1]
+    assert set(part.test.places) == set(expected)
 
 
 def test_other_is_all_the_rest_in_its_natural_share(tmp_path):
@@ -187,10 +192,10 @@ def test_other_may_come_first(folder):
     assert task.classes == ("other", "bee") and counts(task.train) == {0: 8, 1: 4}
 
 
-@pytest.mark.parametrize("kept", ["cat", "cat,cat", "other"])
-def test_fewer_than_two_classes_are_refused(folder, kept):
+@pytest.mark.parametrize("classes", ["cat", "cat,cat", "other"])
+def test_fewer_than_two_classes_are_refused(folder, classes):
     with pytest.raises(ValueError, match="two or more"):
-        load(f"{folder}[{kept}]", 32, 4, 2, 0)
+        load(f"{folder}[{classes}]", 32, 4, 2, 0)
 
 
 # halves
@@ -198,10 +203,19 @@ def test_fewer_than_two_classes_are_refused(folder, kept):
 
 def half_of(task: str, half: str, val_per_class: int = 1, seed: int = 0, **changes):
     """All that a half has to train and validate on, unless `changes` say otherwise."""
-    return tasks.load(Run(**{
-        "task": task, "size": 32, "train_per_class": None, "val_per_class": val_per_class,
-        "seed": seed, "half": half, **changes,
-    }))
+    return tasks.load(
+        Run(
+            **{
+                "task": task,
+                "size": 32,
+                "train_per_class": None,
+                "val_per_class": val_per_class,
+                "seed": seed,
+                "half": half,
+                **changes,
+            }
+        )
+    )
 
 
 def seen(task) -> set[int]:
@@ -218,9 +232,7 @@ def test_halves_share_nothing_and_together_are_all_training_images(tmp_path, eac
     assert seen(first) | seen(second) == seen(both)
     assert not seen(both) & {*both.test.places}
     for label in range(3):  # of each class one half has as many as the other, or one more
-        sizes = [
-            counts(half.train)[label] + counts(half.val)[label] for half in (first, second)
-        ]
+        sizes = [counts(half.train)[label] + counts(half.val)[label] for half in (first, second)]
         assert abs(sizes[0] - sizes[1]) <= 1
         assert sum(sizes) == counts(both.train)[label] + counts(both.val)[label]
 
@@ -290,7 +302,7 @@ def test_too_few_images_of_a_half_name_the_half(folder, half):
 
 @pytest.mark.parametrize("half", ["frist", "", "First", "third"])
 def test_an_unknown_half_is_refused(half):
-    with pytest.raises(UnknownName, match="half.*(first|both)"):
+    with pytest.raises(UnknownName, match=r"half.*(first|both)"):
         Run(half=half)
 
 
@@ -318,7 +330,7 @@ def test_a_task_without_a_name_is_refused_clearly(task):
 @pytest.mark.parametrize("train, val", [(8, 2), (1, 9), (None, 9)])
 def test_too_few_images_name_the_class(tmp_path, train, val):
     uneven = paint(tmp_path / "uneven", {"ant": 40, "bee": EACH, "cat": 40})
-    with pytest.raises(ValueError, match="'bee'.* 9 training images"):
+    with pytest.raises(ValueError, match=r"'bee'.* 9 training images"):
         load(str(uneven), 32, train, val, 0)
 
 
@@ -367,8 +379,8 @@ def test_a_drawn_world(monkeypatch):
         rows = torch.nonzero(task.test.labels == label)[:, 0]
         drawn = drawing.draw("drawn8", label, range(2), 32, "test")
         assert np.array_equal(task.test.images(rows).numpy(), drawn)
-    kept = load("drawn8[cat,dog]", 32, 2, 1, 0)
-    assert kept.classes == ("cat", "dog") and len(kept.test) == 4
+    two = load("drawn8[cat,dog]", 32, 2, 1, 0)
+    assert two.classes == ("cat", "dog") and len(two.test) == 4
 
     monkeypatch.setattr(drawing, "draw", refuse)
     assert np.array_equal(load("drawn8", 32, 2, 1, 0).train.places, task.train.places)
@@ -442,7 +454,7 @@ def test_a_failing_decode_leaves_nothing_and_can_be_repaired(folder):
     file = Path(folder) / "bee/05.png"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadImageFolder, match="05.png"):
+    with pytest.raises(BadImageFolder, match=r"05\.png"):
         load(folder, 32, 4, 2, 0)
     assert [path.name for path in (home() / "cache").iterdir() if path.is_dir()] == []
 

@@ -27,11 +27,17 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("world, label, size", [
-    *((*of, size) for of in (("drawn_source", 21), ("drawn8", 2), ("drawn8", 4))
-      for size in (32, 33, 48, 67, 101, 128)),
-    *((world, 5, 33) for world in TARGETS),
-])
+@pytest.mark.parametrize(
+    "world, label, size",
+    [
+        *(
+            (*of, size)
+            for of in (("drawn_source", 21), ("drawn8", 2), ("drawn8", 4))
+            for size in (32, 33, 48, 67, 101, 128)
+        ),
+        *((world, 5, 33) for world in TARGETS),
+    ],
+)
 def test_an_image_is_the_same_alone_and_in_any_batch(world, label, size, threads):
     threads(1)
     batch = draw(world, label, INDICES, size)
@@ -80,10 +86,15 @@ def test_another_size_shows_the_same_picture():
         assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.85
 
 
-@pytest.mark.parametrize("world, label, means", [
-    ("drawn_source", 7, [219.74, 197.84, 159.42]), ("drawn_source", 199, [98.37, 97.97, 119.10]),
-    ("drawn8", 2, [126.87, 136.97, 115.53]), ("drawn8", 7, [119.73, 167.70, 87.16]),
-])
+@pytest.mark.parametrize(
+    "world, label, means",
+    [
+        ("drawn_source", 7, [219.74, 197.84, 159.42]),
+        ("drawn_source", 199, [98.37, 97.97, 119.10]),
+        ("drawn8", 2, [126.87, 136.97, 115.53]),
+        ("drawn8", 7, [119.73, 167.70, 87.16]),
+    ],
+)
 def test_what_the_shipped_weights_and_records_have_seen_stays(world, label, means):
     seen = draw(world, label, range(3), 48).mean(axis=(1, 2, 3))
     assert seen == pytest.approx(means, abs=0.02)
@@ -96,19 +107,29 @@ def test_worlds_name_their_classes():
     }
     assert len(WORLDS["drawn_source"]) == 200
     assert WORLDS["drawn8"] == (
-        "airplane", "car", "cat", "dog", "flower", "fruit", "motorbike", "person"
+        "airplane",
+        "car",
+        "cat",
+        "dog",
+        "flower",
+        "fruit",
+        "motorbike",
+        "person",
     )
 
 
-@pytest.mark.parametrize("arguments, remedy", [
-    (("drawn9", 0, [0], 48), "drawn8"),
-    (("drawn8", 8, [0], 48), "0 to 7"),
-    (("drawn8", -1, [0], 48), "0 to 7"),
-    (("drawn8", 0, [0], 31), "32 to 128"),
-    (("drawn8", 0, [0], 129), "32 to 128"),
-    (("drawn8", 0, [0], 48, "val"), "test, train"),
-    (("drawn8", 0, [-1], 48), "from 0"),
-])
+@pytest.mark.parametrize(
+    "arguments, remedy",
+    [
+        (("drawn9", 0, [0], 48), "drawn8"),
+        (("drawn8", 8, [0], 48), "0 to 7"),
+        (("drawn8", -1, [0], 48), "0 to 7"),
+        (("drawn8", 0, [0], 31), "32 to 128"),
+        (("drawn8", 0, [0], 129), "32 to 128"),
+        (("drawn8", 0, [0], 48, "val"), "test, train"),
+        (("drawn8", 0, [-1], 48), "from 0"),
+    ],
+)
 def test_a_mistake_is_named_with_its_remedy(arguments, remedy):
     with pytest.raises(ValueError, match=remedy):
         draw(*arguments)
@@ -129,9 +150,10 @@ def test_kin_has_designs_that_the_source_has_not():
 
 def test_many_are_the_designs_after_the_twelve():
     for label in (0, 39):
-        pictures = [repr(throw(scene, at).parts) for scene, at in (
-            (kin.many, label), (kin.plain, 12 + label), (kin.plain, label),
-        )]
+        pictures = [
+            repr(throw(scene, at).parts)
+            for scene, at in ((kin.many, label), (kin.plain, 12 + label), (kin.plain, label))
+        ]
         assert pictures[0] == pictures[1] != pictures[2]
         assert kin.MORE[label] == f"kin_{12 + label}"
     assert not {*kin.NAMES} & {*kin.MORE}
@@ -145,8 +167,9 @@ def test_the_variants_of_a_design_differ_in_two_parts():
 
 
 def test_the_recoloured_have_the_same_colours_in_all_classes():
-    seen = [{repr(part.colour) for part in throw(kin.recoloured, label).parts}
-            for label in range(12)]
+    seen = [
+        {repr(part.colour) for part in throw(kin.recoloured, label).parts} for label in range(12)
+    ]
     assert len(set.union(*seen)) == 3
 
 

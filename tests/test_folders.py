@@ -1,4 +1,4 @@
-"""Folders of images: every kind is read right, every fault is refused with its path and remedy."""
+"""Folders of images: every kind is read right, every fault is refused with place and remedy."""
 
 import shutil
 import warnings
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from tlkit.images.folders import BadImageFolder, decode, scan
+from tlkit.images.folders import BadImageFolder, ImageFolder, decode, scan
 
 REAL = Path(__file__).parents[2] / "shared/real/natural_images_30px"
 
@@ -42,32 +42,49 @@ def refusal(path: Path | str) -> str:
     return str(caught.value)
 
 
+def decoded(path: Path | str, folder: ImageFolder, size: int) -> np.ndarray:
+    out = np.empty((len(folder.files), 3, size, size), np.uint8)
+    decode(path, folder, out)
+    return out
+
+
 def only(tmp_path: Path, image: Image.Image, name: str, **options) -> np.ndarray:
     """`image` saved under `name` in a sound folder, decoded at 4 pixels: [3, 4, 4]."""
     write(tmp_path / "other" / "noise.png")
     (tmp_path / "this").mkdir(exist_ok=True)
     image.save(tmp_path / "this" / name, **options)
     folder = scan(tmp_path)
-    return decode(tmp_path, folder, 4)[folder.labels == 1][0]
+    return decoded(tmp_path, folder, 4)[folder.labels == 1][0]
 
 
 # reading
 
 
 def test_scan_lists_in_order(good):
-    (good / "README.md").write_text("beside the classes: left alone")
+    (good / "README.md").write_text("beside the classes: ignored")
     folder = scan(str(good))
     assert folder.classes == ("ant", "cat", "dog")
     assert [file.as_posix() for file in folder.files] == [
-        "ant/x.tif", "cat/a.PNG", "cat/b.png", "dog/1.bmp", "dog/2.webp"
+        "ant/x.tif",
+        "cat/a.PNG",
+        "cat/b.png",
+        "dog/1.bmp",
+        "dog/2.webp",
     ]
     assert folder.labels.dtype == np.int64 and folder.labels.tolist() == [0, 1, 1, 2, 2]
     assert folder.split is None
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "cat/Thumbs.db", "cat/desktop.ini", "dog/.hidden.png",
-             "__MACOSX/cat/b.png", "cat/.ipynb_checkpoints/b.png"]
+    "name",
+    [
+        ".DS_Store",
+        "cat/Thumbs.db",
+        "cat/desktop.ini",
+        "dog/.hidden.png",
+        "__MACOSX/cat/b.png",
+        "cat/.ipynb_checkpoints/b.png",
+    ],
 )
 def test_junk_is_ignored(good, name):
     before = scan(good)
@@ -118,8 +135,9 @@ def test_cmyk(tmp_path):
     assert np.abs(pixels.astype(int) - np.array([255, 0, 0]).reshape(3, 1, 1)).max() <= 3
 
 
-@pytest.mark.parametrize("orientation, red_side", [(1, "left"), (3, "right"), (6, "top"),
-                                                   (8, "bottom")])
+@pytest.mark.parametrize(
+    "orientation, red_side", [(1, "left"), (3, "right"), (6, "top"), (8, "bottom")]
+)
 def test_exif_rotation(tmp_path, orientation, red_side):
     image = Image.new("RGB", (8, 8), "blue")
     image.paste("red", (0, 0, 4, 8))
@@ -137,28 +155,32 @@ def test_resize_as_torchvision(tmp_path, size, target):
     file = write(tmp_path / "this" / "a.png", size=size)
     write(tmp_path / "other" / "a.png")
     expected = Compose([Resize(target, antialias=True), CenterCrop(target)])(Image.open(file))
-    found = decode(tmp_path, scan(tmp_path), target)[1]
-    np.testing.assert_array_equal(found, np.asarray(expected).transpose(2, 0, 1))
+    pixels = decoded(tmp_path, scan(tmp_path), target)[1]
+    np.testing.assert_array_equal(pixels, np.asarray(expected).transpose(2, 0, 1))
 
 
-def test_decode_into_out(good, tmp_path):
+def test_decode_fills_a_file_in_the_order_of_the_listing(good, tmp_path):
     folder = scan(good)
-    expected = decode(good, folder, 6)
-    assert expected.shape == (5, 3, 6, 6) and expected.dtype == np.uint8
     out = np.memmap(tmp_path / "pixels", dtype=np.uint8, mode="w+", shape=(5, 3, 6, 6))
-    assert decode(str(good), folder, 6, out=out) is out
-    np.testing.assert_array_equal(out, expected)
-    for wrong in (np.empty((5, 3, 6, 7), np.uint8), np.empty((5, 3, 6, 6), np.float32)):
-        with pytest.raises(ValueError, match="out must be uint8"):
-            decode(good, folder, 6, out=wrong)
+    decode(str(good), folder, out)
+    np.testing.assert_array_equal(out, decoded(good, folder, 6))
+    for file, pixels in zip(folder.files, out):
+        exact = Compose([Resize(6, antialias=True), CenterCrop(6)])(Image.open(good / file))
+        np.testing.assert_array_equal(pixels, np.asarray(exact).transpose(2, 0, 1))
 
 
 # official splits
 
 
 def test_official_split(tmp_path):
-    for name in ("train/cat/a.png", "train/dog/a.png", "Test/cat/a.png", "Test/dog/a.png",
-                 "valid/cat/a.png", "valid/dog/a.png"):
+    for name in (
+        "train/cat/a.png",
+        "train/dog/a.png",
+        "Test/cat/a.png",
+        "Test/dog/a.png",
+        "valid/cat/a.png",
+        "valid/dog/a.png",
+    ):
         write(tmp_path / name)
     folder = scan(tmp_path)
     assert folder.classes == ("cat", "dog") and folder.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -181,7 +203,8 @@ def test_copy_in_train_of_a_test_image_is_dropped(tmp_path):
     with pytest.warns(UserWarning, match=r"repeated within a class \(1\): test.cat.b.png = train"):
         folder = scan(tmp_path)
     assert [f.as_posix() for f in folder.files if f.parts[1] == "cat"] == [
-        "test/cat/b.png", "train/cat/a.png"
+        "test/cat/b.png",
+        "train/cat/a.png",
     ]
 
 
@@ -250,9 +273,13 @@ def test_all_problems_in_one_error(good):
     shutil.copy(good / "cat" / "b.png", good / "dog" / "c.png")
     message = refusal(good).replace("\\", "/")
     assert str(good).replace("\\", "/") in message
-    for part in ("empty classes (1): eel.", "outside the class folders (1): loose.png.",
-                 "(1): cat/persian.", "cat/b.png = dog/c.png",
-                 "not images (10): dog/film.gif, dog/note0.txt, dog/note1.txt, dog/note2.txt, …."):
+    for part in (
+        "empty classes (1): eel.",
+        "outside the class folders (1): loose.png.",
+        "(1): cat/persian.",
+        "cat/b.png = dog/c.png",
+        "not images (10): dog/film.gif, dog/note0.txt, dog/note1.txt, dog/note2.txt, ….",
+    ):
         assert part in message
     assert "note5" not in message
 
@@ -266,7 +293,7 @@ def test_all_unreadable_files_in_one_error(good):
     Image.fromarray(np.ones((4, 4), np.float32)).save(good / "dog" / "float.tif")
     Image.fromarray(np.full((4, 4), 70000, np.int32)).save(good / "dog" / "deep.tif")
     with pytest.raises(BadImageFolder) as caught:
-        decode(good, scan(good), 8)
+        decoded(good, scan(good), 8)
     message = str(caught.value).replace("\\", "/")
     assert "unreadable (6)" in message and "Delete or replace" in message
     for name in ("ant/empty.png", "cat/z.jpg", "dog/deep.tif", "dog/empty.png"):
@@ -279,8 +306,8 @@ def test_real_photographs():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = scan(REAL)
-    assert len(folder.classes) == 8 and len(folder.files) == 6897  # 6,899 less two copies
+    assert len(folder.classes) == 8 and len(folder.files) == 6897  # 6,899 without two copies
     few = replace(folder, files=folder.files[::20], labels=folder.labels[::20])
-    pixels = decode(REAL, few, 30)  # their own size: nothing is resized
+    pixels = decoded(REAL, few, 30)  # their own size: nothing is resized
     with Image.open(REAL / few.files[250]) as image:
         np.testing.assert_array_equal(pixels[250], np.asarray(image).transpose(2, 0, 1))

@@ -1,4 +1,4 @@
-"""Bundled and public image sets: whole, in the right split and class, or refused and told why."""
+"""Bundled and public image sets: whole, in the right split and class, or refused with reasons."""
 
 import json
 import shutil
@@ -15,19 +15,27 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import flowers102
 
-from tlkit.images import bundled, public, tasks
-from tlkit.images.folders import BadImageFolder
 from tlkit.ground.names import UnknownName
 from tlkit.ground.paths import SHIPPED, home
+from tlkit.images import bundled, public, public_layouts, tasks
+from tlkit.images.folders import BadImageFolder
 from tlkit.images.pools import pool
 from tlkit.recipe import Run
 
 BUNDLED = {  # classes, training and test images
-    "digits": (10, 1352, 445), "faces": (2, 150, 50), "surfaces": (3, 576, 192)
+    "digits": (10, 1352, 445),
+    "faces": (2, 150, 50),
+    "surfaces": (3, 576, 192),
 }
 PUBLISHED = {  # images in all
-    "fgvc_aircraft": 10_000, "caltech256": 30_607, "dtd": 5_640, "stanford_cars": 16_185,
-    "oxford_pets": 7_349, "flowers102": 8_189, "food101": 101_000, "sun397": 39_700,
+    "fgvc_aircraft": 10_000,
+    "caltech256": 30_607,
+    "dtd": 5_640,
+    "stanford_cars": 16_185,
+    "oxford_pets": 7_349,
+    "flowers102": 8_189,
+    "food101": 101_000,
+    "sun397": 39_700,
     "caltech101": 8_677,
 }
 
@@ -47,24 +55,24 @@ def offline(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", BUNDLED)
 @pytest.mark.parametrize("size", [8, 40])
 def test_a_bundled_set_is_whole(name, size):
-    found = pool(name, size)
+    whole = pool(name, size)
     classes, train, test = BUNDLED[name]
-    assert found.images.shape == (train + test, 3, size, size)
-    assert found.images.dtype == np.uint8 and np.ptp(found.images) > 150
-    assert len(found.classes) == classes and set(found.labels) == set(range(classes))
-    assert Counter(found.splits) == {"train": train, "test": test}
-    assert (found.images[:, 0] == found.images[:, 2]).all()  # grey
+    assert whole.images.shape == (train + test, 3, size, size)
+    assert whole.images.dtype == np.uint8 and np.ptp(whole.images) > 150
+    assert len(whole.classes) == classes and set(whole.labels) == set(range(classes))
+    assert Counter(whole.splits) == {"train": train, "test": test}
+    assert (whole.images[:, 0] == whole.images[:, 2]).all()  # grey
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_no_bundled_image_is_both_in_train_and_test(name):
-    found = pool(name, 40)
+    whole = pool(name, 40)
     train, test = (
-        {image.tobytes() for image in found.images[found.splits == split]}
+        {image.tobytes() for image in whole.images[whole.splits == split]}
         for split in ("train", "test")
     )
     assert not train & test
-    assert len(train) + len(test) == len(found.labels)
+    assert len(train) + len(test) == len(whole.labels)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -77,9 +85,9 @@ def test_bundled_sets_are_the_same_at_every_call_and_size(name):
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_every_bundled_class_is_tested_on_its_last_quarter(name):
-    found = pool(name, 8)
-    for label in range(len(found.classes)):
-        splits = found.splits[found.labels == label]
+    whole = pool(name, 8)
+    for label in range(len(whole.classes)):
+        splits = whole.splits[whole.labels == label]
         assert list(splits) == sorted(splits, reverse=True)  # train, then test
         assert (splits == "test").sum() == len(splits) // 4
 
@@ -87,14 +95,14 @@ def test_every_bundled_class_is_tested_on_its_last_quarter(name):
 def test_surfaces_are_cut_from_all_of_the_photographs():
     from skimage.data import grass
 
-    found = pool("surfaces", bundled.PATCH)  # their own size: nothing is resized
-    patches = found.images[found.labels == 1][:, 0]
+    whole = pool("surfaces", bundled.PATCH)  # their own size: nothing is resized
+    patches = whole.images[whole.labels == 1][:, 0]
     rows = [np.concatenate(patches[start : start + 16], axis=1) for start in range(0, 256, 16)]
     assert np.array_equal(np.concatenate(rows), grass())
 
 
 def test_a_bundled_set_is_a_task():
-    task = data.load(Run(task="digits[3,8]", size=16, train_per_class=5, val_per_class=2))
+    task = tasks.load(Run(task="digits[3,8]", size=16, train_per_class=5, val_per_class=2))
     assert task.classes == ("3", "8")
     assert (len(task.train), len(task.val), len(task.test)) == (10, 4, 45 + 43)
 
@@ -120,7 +128,7 @@ def numbered(splits: Iterable[str]) -> list[tuple[int, int, str]]:
 
 
 def fgvc_aircraft(folder: Path, splits: list[str]) -> None:
-    lists = {split: "" for split in splits}
+    lists = dict.fromkeys(splits, "")
     for number, kind, split in numbered(splits):
         paint(folder / f"data/images/{number:07}.jpg", kind, split)
         lists[split] += f"{number:07} {KINDS[kind]}\n"
@@ -130,7 +138,7 @@ def fgvc_aircraft(folder: Path, splits: list[str]) -> None:
 
 
 def dtd(folder: Path, splits: list[str]) -> None:
-    lists = {split: "" for split in splits}
+    lists = dict.fromkeys(splits, "")
     for number, kind, split in numbered(splits):
         name = f"{'ab'[kind]}/{number}.jpg"
         paint(folder / "images" / name, kind, split)
@@ -147,7 +155,8 @@ def stanford_cars(folder: Path, splits: list[str]) -> None:
     for split, file in lists.items():
         rows = [
             (f"{number:05}.jpg", kind + 1, kind, part)
-            for number, kind, part in numbered(splits) if part == split
+            for number, kind, part in numbered(splits)
+            if part == split
         ]
         for name, _, kind, part in rows:
             paint(folder / f"cars_{part}" / name, kind, part)
@@ -173,10 +182,13 @@ def flowers(folder: Path, splits: list[str]) -> None:
         paint(folder / f"jpg/image_{number:05}.jpg", kind, split)
     savemat(folder / "imagelabels.mat", {"labels": [kind + 1 for _, kind, _ in rows]})
     names = {"trnid": "train", "valid": "val", "tstid": "test"}
-    savemat(folder / "setid.mat", {
-        key: [number for number, _, split in rows if split == wanted]
-        for key, wanted in names.items()
-    })
+    savemat(
+        folder / "setid.mat",
+        {
+            key: [number for number, _, split in rows if split == part]
+            for key, part in names.items()
+        },
+    )
 
 
 def food101(folder: Path, splits: list[str]) -> None:
@@ -191,7 +203,7 @@ def food101(folder: Path, splits: list[str]) -> None:
 
 
 def sun397(folder: Path, splits: list[str]) -> None:
-    lists = {split: "" for split in splits}
+    lists = dict.fromkeys(splits, "")
     for number, kind, split in numbered(splits):
         name = f"/a/{('abbey', 'apse/indoor')[kind]}/sun_{number}.jpg"
         paint(folder / name.strip("/"), kind, split)
@@ -210,24 +222,37 @@ def caltech(folder: Path, splits: list[str]) -> None:
 
 
 TREES = {
-    "fgvc_aircraft": fgvc_aircraft, "dtd": dtd, "stanford_cars": stanford_cars,
-    "oxford_pets": oxford_pets, "flowers102": flowers, "food101": food101, "sun397": sun397,
-    "caltech256": caltech, "caltech101": caltech,
+    "fgvc_aircraft": fgvc_aircraft,
+    "dtd": dtd,
+    "stanford_cars": stanford_cars,
+    "oxford_pets": oxford_pets,
+    "flowers102": flowers,
+    "food101": food101,
+    "sun397": sun397,
+    "caltech256": caltech,
+    "caltech101": caltech,
 }
 
 
 @pytest.fixture
 def tree(monkeypatch):
     """Writes a small set of that name, and has two classes and `COUNTS` of each expected."""
+
     def plant(name: str) -> Path:
-        wanted = public.SETS[name]
-        splits = [split for split in SPLITS if split in wanted.counts]
+        entry = public.SETS[name]
+        splits = [split for split in SPLITS if split in entry.counts]
         test_from = {"caltech256": -3, "caltech101": 4}.get(name, 0)
-        monkeypatch.setitem(public.SETS, name, replace(
-            wanted, classes=2, counts={split: 2 * COUNTS[split] for split in splits},
-            test_from=test_from,
-        ))
-        folder = home() / "public" / wanted.folder
+        monkeypatch.setitem(
+            public.SETS,
+            name,
+            replace(
+                entry,
+                classes=2,
+                counts={split: 2 * COUNTS[split] for split in splits},
+                test_from=test_from,
+            ),
+        )
+        folder = home() / "public" / entry.folder
         TREES[name](folder, splits)
         return folder
 
@@ -246,34 +271,41 @@ def refusal(name: str) -> str:
 @pytest.mark.parametrize("name", TREES)
 def test_a_public_set_is_read_in_its_layout(tree, name):
     tree(name)
-    found = pool(name, 8)
+    whole = pool(name, 8)
     counts = public.SETS[name].counts
-    assert Counter(found.splits) == counts and found.images.shape[1:] == (3, 8, 8)
-    assert list(found.classes) == sorted(found.classes) and len(found.classes) == 2
-    for image, label, split in zip(found.images, found.labels, found.splits):
+    assert Counter(whole.splits) == counts and whole.images.shape[1:] == (3, 8, 8)
+    assert list(whole.classes) == sorted(whole.classes) and len(whole.classes) == 2
+    for image, label, split in zip(whole.images, whole.labels, whole.splits):
         red, green, _ = image.mean(axis=(1, 2))
         assert red == pytest.approx(200 * label, abs=4)
         if not name.startswith("caltech"):  # its split is drawn
             assert green == pytest.approx(100 * SPLITS.index(split), abs=4)
     for label in (0, 1):
-        mine = Counter(found.splits[found.labels == label])
+        mine = Counter(whole.splits[whole.labels == label])
         assert mine == {split: COUNTS[split] for split in counts}
 
 
-@pytest.mark.parametrize("name, expected", [
-    ("fgvc_aircraft", KINDS), ("stanford_cars", KINDS), ("sun397", ("abbey", "apse/indoor")),
-    ("caltech256", ("ak47", "dog")), ("oxford_pets", ("A Cat", "B Dog")),
-])
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("fgvc_aircraft", KINDS),
+        ("stanford_cars", KINDS),
+        ("sun397", ("abbey", "apse/indoor")),
+        ("caltech256", ("ak47", "dog")),
+        ("oxford_pets", ("A Cat", "B Dog")),
+    ],
+)
 def test_public_classes_have_plain_names(tree, name, expected):
     tree(name)
     assert pool(name, 8).classes == expected
-    kept = f"{name}[{expected[1]},other]"
-    assert data.load(Run(task=kept, size=8, train_per_class=2, val_per_class=1)).classes == (
-        expected[1], "other"
+    task = f"{name}[{expected[1]},other]"
+    assert tasks.load(Run(task=task, size=8, train_per_class=2, val_per_class=1)).classes == (
+        expected[1],
+        "other",
     )
 
 
-def test_the_drawn_split_of_a_class_does_not_hang_on_the_other_classes(tree):
+def test_the_drawn_split_of_a_class_does_not_depend_on_the_other_classes(tree):
     folder = tree("caltech256")
     before = {row[0]: row[2] for row in read_rows("caltech256")}
     shutil.rmtree(folder / "001.ak47")
@@ -283,22 +315,29 @@ def test_the_drawn_split_of_a_class_does_not_hang_on_the_other_classes(tree):
 
 
 def read_rows(name: str) -> list[tuple[Path, str, str]]:
-    return list(public.SETS[name].layout(public.SETS[name], home() / "public"))
+    return list(
+        getattr(public_layouts, public.SETS[name].layout)(public.SETS[name], home() / "public")
+    )
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_a_set_that_is_not_there_says_what_to_put_where_and_whence(name):
-    message, wanted = refusal(name), public.SETS[name]
-    assert str(home() / "public" / wanted.folder) in message
-    assert wanted.files in message and wanted.source in message
-    assert ("no network" in message) == wanted.downloads
-    assert ("downloaded anew" in message) == wanted.downloads
+def test_a_missing_set_says_what_to_put_where_and_its_source(name):
+    message, entry = refusal(name), public.SETS[name]
+    assert str(home() / "public" / entry.folder) in message
+    assert entry.files in message and entry.source in message
+    assert ("no network" in message) == entry.downloads
+    assert ("downloaded anew" in message) == entry.downloads
 
 
-@pytest.mark.parametrize("name, lost", [
-    ("fgvc_aircraft", "data/images/0000003.jpg"), ("dtd", "images/a/3.jpg"),
-    ("stanford_cars", "cars_train/00003.jpg"), ("sun397", "a/abbey/sun_3.jpg"),
-])
+@pytest.mark.parametrize(
+    "name, lost",
+    [
+        ("fgvc_aircraft", "data/images/0000003.jpg"),
+        ("dtd", "images/a/3.jpg"),
+        ("stanford_cars", "cars_train/00003.jpg"),
+        ("sun397", "a/abbey/sun_3.jpg"),
+    ],
+)
 def test_a_missing_image_is_named(tree, name, lost):
     (tree(name) / lost).unlink()
     message = refusal(name).replace("\\", "/")
@@ -315,7 +354,7 @@ def test_wrong_counts_are_named(tree, monkeypatch):
         assert part in message
 
 
-def test_a_list_that_is_not_there_is_named(tree):
+def test_a_missing_list_is_named(tree):
     (tree("fgvc_aircraft") / "data/variants.txt").unlink()
     assert "variants.txt" in refusal("fgvc_aircraft")
 
@@ -354,9 +393,10 @@ def test_the_true_set_is_as_the_table_says(name, monkeypatch):
     assert len(listing.files) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name, nearest", [
-    ("digit", "digits"), ("fgvc-aircraft", "fgvc_aircraft"), ("caltech_256", "caltech256"),
-])
+@pytest.mark.parametrize(
+    "name, nearest",
+    [("digit", "digits"), ("fgvc-aircraft", "fgvc_aircraft"), ("caltech_256", "caltech256")],
+)
 def test_an_unknown_task_names_the_sets(name, nearest):
     with pytest.raises(UnknownName, match=rf"'{name}'.*\b{nearest}\b"):
         pool(name, 8)

@@ -1,7 +1,6 @@
 """Real image sets that come inside the scikit-learn and scikit-image packages: no network."""
 
-from hashlib import sha256
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +12,40 @@ PATCH = 32  # pixels, of surfaces
 
 
 def read(name: str, size: int) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
-    """Images uint8 `[n, 3, size, size]`, classes, labels int64 `[n]` and splits str `[n]`.
+    """Return images uint8 `[n, 3, size, size]`, classes, labels int64 `[n]` and splits str `[n]`.
 
-    The last quarter of each class is the test, not a random one: whoever wrote several digits
-    wrote them in a row, and neighbouring patches of a surface look alike.
+    The last quarter of each class is the test set, not a random quarter: a person wrote several
+    digits in a row, and neighbouring patches of a surface look alike.
     """
     greys, classes, labels = SETS[name]()
     splits = np.full(len(labels), "train")
     for label in range(len(classes)):
-        mine = np.flatnonzero(labels == label)
-        splits[mine[-(len(mine) // 4) :]] = "test"
+        places = np.flatnonzero(labels == label)
+        splits[places[-(len(places) // 4) :]] = "test"
     images = np.stack([square(Image.fromarray(grey), size) for grey in greys])
     return images, classes, labels, splits
 
 
-def fingerprint(name: str) -> str:
-    """Another one for each version of the packages and of this code."""
-    packages = [version("scikit-learn"), version("scikit-image")]
-    return sha256(f"{name}{packages}{Path(__file__).read_text()}".encode()).hexdigest()[:12]
+def version() -> str:
+    """Return a text that changes with the versions of the packages and with this code."""
+    packages = [metadata.version("scikit-learn"), metadata.version("scikit-image")]
+    return f"{packages}{Path(__file__).read_text()}"
 
 
-# Each gives grey images uint8 [n, height, width], classes and labels. The packages are imported
-# only where they are needed: scikit-learn takes a second.
+# Each returns grey images uint8 [n, height, width], classes and labels. It imports its package
+# itself: scikit-learn takes a second.
 
 
 def digits() -> tuple[np.ndarray, list[str], np.ndarray]:
-    """1,797 handwritten digits of 8 × 8 pixels, from 13 writers."""
+    """Return 1,797 handwritten digits of 8 × 8 pixels, from 13 writers."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return _bytes(found.images / 16), list("0123456789"), found.target
+    bunch = load_digits()
+    return _bytes(bunch.images / 16), list("0123456789"), bunch.target
 
 
 def faces() -> tuple[np.ndarray, list[str], np.ndarray]:
-    """100 faces and 100 other cut-outs of photographs, 25 × 25 pixels.
+    """Return 100 faces and 100 other cut-outs of photographs, 25 × 25 pixels.
 
     Many of the others have black corners or show part of a face.
     """
@@ -56,22 +55,22 @@ def faces() -> tuple[np.ndarray, list[str], np.ndarray]:
 
 
 def surfaces() -> tuple[np.ndarray, list[str], np.ndarray]:
-    """256 patches of each of three photographs, row by row; the test is the lowest four rows."""
+    """Return 256 patches of each of three photographs, row by row; the lowest four rows test."""
     from skimage import data
 
     photographs = {"brick": data.brick(), "grass": data.grass(), "gravel": data.gravel()}
     patches = [_cut(photograph) for photograph in photographs.values()]
-    labels = np.repeat(range(len(patches)), [len(found) for found in patches])
+    labels = np.repeat(range(len(patches)), [len(cut) for cut in patches])
     return np.concatenate(patches), list(photographs), labels
 
 
 def _bytes(shares: np.ndarray) -> np.ndarray:
-    """0 … 1 as 0 … 255."""
+    """Return 0 … 1 as 0 … 255."""
     return np.rint(shares * 255).astype(np.uint8)
 
 
 def _cut(photograph: np.ndarray) -> np.ndarray:
-    """Patches `[n, PATCH, PATCH]` of a photograph `[height, width]`, none overlapping another."""
+    """Return the patches `[n, PATCH, PATCH]` of a photograph `[height, width]`, side by side."""
     rows, columns = (length // PATCH for length in photograph.shape)
     grid = photograph.reshape(rows, PATCH, columns, PATCH)
     return grid.swapaxes(1, 2).reshape(-1, PATCH, PATCH)

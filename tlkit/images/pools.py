@@ -25,6 +25,9 @@ DRAWN_PER_CLASS = {world: {"train": 80, "test": 50} for world in drawing.WORLDS}
 }
 TEST_SHARE = 0.3  # of each class of a folder without a split of its own
 
+# Writes the images of a data set at a size into a file; returns classes, labels and splits.
+Fill = Callable[[str, int, Path], tuple[list[str], np.ndarray, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -38,21 +41,22 @@ class Pool:
 
 
 def pool(name: str, size: int) -> Pool:
-    """All images of a drawn world, a bundled or public set, a folder, or one in `data/images/`.
+    """Return all images of a data set.
 
-    The first of these that has that name; a folder always answers to its path.
-    Raises `UnknownName` for none of these, `BadImageFolder` for images not to be trusted.
+    The first data set of that name is used: a drawn world, a bundled set, a public set, a folder
+    in `data/images/`, any other folder. A path always means the folder.
+    Raises `UnknownName` if there is none, `BadImageFolder` for images that cannot be trusted.
     """
+    fill: Fill = _decode
     if name in drawing.WORLDS:
         fill, fingerprint = _draw, _code_of_drawings(name)
     elif name in bundled.SETS:
-        fill, fingerprint = _unpack, bundled.fingerprint(name)
+        fill, fingerprint = _unpack, _digest(name + bundled.version())
     elif name in public.SETS:
-        fill, fingerprint = _decode, public.fingerprint(name)
+        fingerprint = _digest(f"{name}{public.SETS[name]}")
     else:
         folder = _folder(name)
-        fill, fingerprint = _decode, _files_in(folder)
-        name = str(folder)
+        name, fingerprint = str(folder), _files_in(folder)
     place = home() / "cache" / f"{Path(name).name}-{size}px-{fingerprint}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
@@ -61,13 +65,12 @@ def pool(name: str, size: int) -> Pool:
                 partial.mkdir()
                 _store(partial, name, size, fill)
     about = json.loads((place / "about.json").read_text())
-    return Pool(
-        np.load(place / "images.npy", mmap_mode="r"), np.load(place / "labels.npy"),
-        np.load(place / "splits.npy"), tuple(about["classes"]), about["digest"],
-    )
+    images = np.load(place / "images.npy", mmap_mode="r")
+    labels, splits = np.load(place / "labels.npy"), np.load(place / "splits.npy")
+    return Pool(images, labels, splits, tuple(about["classes"]), about["digest"])
 
 
-def _store(place: Path, name: str, size: int, fill: Callable) -> None:
+def _store(place: Path, name: str, size: int, fill: Fill) -> None:
     classes, labels, splits = fill(name, size, place / "images.npy")
     np.save(place / "labels.npy", labels)
     np.save(place / "splits.npy", splits)
@@ -78,19 +81,17 @@ def _store(place: Path, name: str, size: int, fill: Callable) -> None:
 
 
 def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    classes, counts = drawing.WORLDS[world], DRAWN_PER_CLASS[world]
+    classes, counts = list(drawing.WORLDS[world]), DRAWN_PER_CLASS[world]
+    of_class = np.repeat(list(counts), list(counts.values()))
+    labels = np.repeat(np.arange(len(classes)), len(of_class))
+    splits = np.tile(of_class, len(classes))
+    images = _empty(path, len(labels), size)
     rows = [(label, split) for label in range(len(classes)) for split in counts]
-    labels = np.concatenate([np.full(counts[split], label) for label, split in rows])
-    splits = np.concatenate([np.full(counts[split], split) for _, split in rows])
-    images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(labels), 3, size, size))
-    done = 0
     for label, split in progress(rows, f"drawing {world}"):
-        images[done : done + counts[split]] = drawing.draw(
-            world, label, range(counts[split]), size, split
-        )
-        done += counts[split]
+        drawn = drawing.draw(world, label, range(counts[split]), size, split)
+        images[(labels == label) & (splits == split)] = drawn
     images.flush()
-    return list(classes), labels, splits
+    return classes, labels, splits
 
 
 def _unpack(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -100,50 +101,56 @@ def _unpack(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np
 
 
 def _decode(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    folder, listing = public.read(name) if name in public.SETS else (name, scan(name))
-    shape = (len(listing.files), 3, size, size)
-    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-    decode(folder, listing, size, out=images)
+    folder, listing = public.read(name) if name in public.SETS else (Path(name), scan(name))
+    images = _empty(path, len(listing.files), size)
+    decode(folder, listing, out=images)
     images.flush()
     splits = listing.split or _carve_test(listing.labels)
     return list(listing.classes), listing.labels, np.asarray(splits)
 
 
+def _empty(path: Path, count: int, size: int) -> np.memmap:
+    return np.lib.format.open_memmap(path, "w+", np.uint8, (count, 3, size, size))
+
+
 def _carve_test(labels: np.ndarray) -> np.ndarray:
-    """A stratified test set, the same for every seed and size."""
+    """Return splits with a stratified test set, the same for every seed and size."""
     splits = np.full(len(labels), "train")
     for label in np.unique(labels):
-        mine = np.random.default_rng([2022, label]).permutation(np.flatnonzero(labels == label))
-        splits[mine[: max(1, int(TEST_SHARE * len(mine)))]] = "test"
+        places = np.random.default_rng([2022, label]).permutation(np.flatnonzero(labels == label))
+        splits[places[: max(1, int(TEST_SHARE * len(places)))]] = "test"
     return splits
 
 
 def _folder(name: str) -> Path:
-    under = home() / "images"
-    for folder in (under / name, Path(name)):
+    parent = home() / "images"
+    for folder in (parent / name, Path(name)):
         if name and folder.is_dir():
             return folder.resolve()
-    registered = [path.name for path in under.glob("*") if path.is_dir()]
-    remedy = f"; or put one folder per class under {under / Path(name).name}"
-    known = [*drawing.WORLDS, *bundled.SETS, *public.SETS, *registered]
+    folders = [path.name for path in parent.glob("*") if path.is_dir()]
+    remedy = f"; or put one folder per class under {parent / Path(name).name}"
+    known = [*drawing.WORLDS, *bundled.SETS, *public.SETS, *folders]
     raise unknown("task", name, known, remedy)
 
 
 def _code_of_drawings(world: str) -> str:
     sources = sorted(Path(drawing.__file__).parent.glob("*.py"))
-    counts = json.dumps(DRAWN_PER_CLASS[world])
     code = "".join(path.read_text() for path in sources)
-    return sha256(f"{counts}{code}".encode()).hexdigest()[:12]
+    return _digest(json.dumps(DRAWN_PER_CLASS[world]) + code)
 
 
-@cache  # a look at thousands of files takes a while, and every run of a sweep asks
+@cache  # reading the state of thousands of files takes a while, and every run of a sweep asks
 def _files_in(folder: Path) -> str:
     paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
-    found = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
-    stamps = [(path, status.st_size, status.st_mtime_ns) for path, status in found]
-    return sha256(json.dumps(stamps).encode()).hexdigest()[:12]
+    states = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+    stamps = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+    return _digest(json.dumps(stamps))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def look_again() -> None:
-    """Let the next `pool` notice what has changed in image folders meanwhile."""
+    """Let the next `pool` notice changes in image folders."""
     _files_in.cache_clear()

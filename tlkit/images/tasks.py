@@ -1,6 +1,5 @@
 """A task by name: labelled images to train on, to choose by, and to test on once."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import torch
 
 from tlkit.ground.names import check_name
-from tlkit.images.pools import look_again, pool
+from tlkit.images.pools import Pool, look_again, pool
 from tlkit.recipe import Run
 
 
@@ -23,8 +22,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.places)
 
+    def first(self, n: int) -> "Split":
+        """Return the first `n` images."""
+        return Split(self.pool, self.places[:n], self.labels[:n])
+
     def images(self, rows: torch.Tensor) -> torch.Tensor:
-        """uint8 [m, 3, size, size] of the rows int64 [m]."""
+        """Return the images in the rows int64 [m]: uint8 [m, 3, size, size]."""
         return torch.from_numpy(self.pool[self.places[rows.numpy()]])
 
 
@@ -39,61 +42,57 @@ class Task:
     test: Split
 
     def trial(self, n: int) -> "Task":
-        """The same task with `n` training images and a few others, to try a run out."""
-        def head(split: Split, count: int) -> Split:
-            return Split(split.pool, split.places[:count], split.labels[:count])
-
-        return replace(
-            self, train=head(self.train, n), val=head(self.val, 8), test=head(self.test, 8)
-        )
+        """Return the task with `n` training images and a few others, to try a run out."""
+        train, val, test = self.train.first(n), self.val.first(8), self.test.first(8)
+        return replace(self, train=train, val=val, test=test)
 
 
 def load(run: Run) -> Task:
-    """The images that `run` sees: its task at its size, with the ones that its seed chooses.
+    """Return the images that `run` sees: its task at its size, chosen by its seed.
 
     A task is a drawn world (`drawing.WORLDS`; synthetic), a small real set inside a package
     (`bundled.SETS`), a public set (`public.SETS`), a folder of class folders, or the name of one
-    under `data/images/`. A list in brackets keeps some classes
-    ("drawn8[cat,dog]"), with `other` for all the rest as one class ("drawn8[person,other]").
-    Counts are per class of the data set, before any merging, so natural shares are kept.
+    under `data/images/`. A list in brackets selects classes ("drawn8[cat,dog]"); `other` is all
+    the rest as one class ("drawn8[person,other]"). Counts are per class of the data set, before
+    any merging, so natural shares are preserved.
 
     Raises `UnknownName` for an unknown task or class, `BadImageFolder` for a folder that cannot
     be trusted, ValueError when a class has too few images.
     """
     look_again()
-    name, kept = parse(run.task)
-    whole_set = pool(name, run.size)
-    merged, classes = _merge(whole_set.classes, kept)
-    places = {"train": [], "val": [], "test": []}
-    for label in np.flatnonzero(merged >= 0):
-        mine = whole_set.labels == label
-        order = np.random.default_rng([run.seed, label]).permutation
-        val = np.flatnonzero(mine & (whole_set.splits == "val"))
-        train = order(_half(np.flatnonzero(mine & (whole_set.splits == "train")), run.half))
-        carved = 0 if len(val) else run.val_per_class  # only where the data set has no val
-        wanted = carved + (1 if run.train_per_class is None else run.train_per_class)
-        if wanted > len(train):
-            raise ValueError(
-                f"class {whole_set.classes[label]!r} of {run.task!r} has {len(train)} training "
-                f"images (half: {run.half}), {wanted} are asked for; lower train_per_class or "
-                "val_per_class"
-            )
-        if carved:
-            val, train = train[:carved], train[carved:]
-        places["val"].append(np.sort(val))
-        places["train"].append(train[: run.train_per_class])
-        places["test"].append(np.flatnonzero(mine & (whole_set.splits == "test")))
-    found = {split: np.concatenate(parts) for split, parts in places.items()}
-    return Task(Path(run.task).name, classes, **{
-        split: Split(
-            whole_set.images, where, torch.from_numpy(merged[whole_set.labels[where]])
+    name, selected = parse(run.task)
+    source = pool(name, run.size)
+    new_labels = _merge(source.classes, selected)
+    parts = [_split(source, int(label), run) for label in np.flatnonzero(new_labels >= 0)]
+    places = [np.concatenate(of_classes) for of_classes in zip(*parts)]
+    splits = [
+        Split(source.images, rows, torch.from_numpy(new_labels[source.labels[rows]]))
+        for rows in places
+    ]
+    return Task(Path(run.task).name, selected or source.classes, *splits)
+
+
+def _split(source: Pool, label: int, run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the places of the images of one class for training, validation and test."""
+    train, val, test = (
+        np.flatnonzero((source.labels == label) & (source.splits == split))
+        for split in ("train", "val", "test")
+    )
+    train = np.random.default_rng([run.seed, label]).permutation(_half(train, run.half))
+    carved = 0 if len(val) else run.val_per_class  # only where the data set has no val
+    needed = carved + (1 if run.train_per_class is None else run.train_per_class)
+    if needed > len(train):
+        raise ValueError(
+            f"class {source.classes[label]!r} of {run.task!r} has {len(train)} training images "
+            f"(half: {run.half}), but {needed} are needed; lower train_per_class or val_per_class"
         )
-        for split, where in found.items()
-    })
+    if carved:
+        val, train = np.sort(train[:carved]), train[carved:]
+    return train[: run.train_per_class], val, test
 
 
 def _half(places: np.ndarray, half: str) -> np.ndarray:
-    """The first or the second half of the training images of a class, the same for every seed."""
+    """Return one half of the training images of a class, the same for every seed, or both."""
     if half == "both":
         return places
     first, second = np.array_split(np.random.default_rng(2022).permutation(places), 2)
@@ -101,18 +100,20 @@ def _half(places: np.ndarray, half: str) -> np.ndarray:
 
 
 def parse(task: str) -> tuple[str, tuple[str, ...]]:
-    """"drawn8[cat,dog]" -> ("drawn8", ("cat", "dog")); no brackets: all classes, ()."""
-    name, kept = re.fullmatch(r"(.*?)(?:\[(.+)\])?", task).groups()
-    return name, tuple(part.strip() for part in kept.split(",")) if kept else ()
+    """Return name and classes: "drawn8[cat,dog]" -> ("drawn8", ("cat", "dog")); (): all."""
+    name, _, inside = task.removesuffix("]").partition("[")
+    if not inside or not task.endswith("]"):
+        return task, ()
+    return name, tuple(part.strip() for part in inside.split(","))
 
 
-def _merge(classes: tuple[str, ...], kept: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """New label of each class of the data set, -1 for one left out; and the new classes."""
-    if not kept:
-        return np.arange(len(classes)), classes
-    for name in kept:
+def _merge(classes: tuple[str, ...], selected: tuple[str, ...]) -> np.ndarray:
+    """Return the new label of each class of the data set, -1 for a class that is left out."""
+    if not selected:
+        return np.arange(len(classes))
+    for name in selected:
         check_name("class", name, (*classes, "other"))
-    if len(set(kept)) < max(2, len(kept)):
-        raise ValueError(f"a task needs two or more different classes, not [{','.join(kept)}]")
-    rest = kept.index("other") if "other" in kept else -1
-    return np.array([kept.index(name) if name in kept else rest for name in classes]), kept
+    if len(set(selected)) < max(2, len(selected)):
+        raise ValueError(f"a task needs two or more different classes, not [{','.join(selected)}]")
+    rest = selected.index("other") if "other" in selected else -1
+    return np.array([selected.index(name) if name in selected else rest for name in classes])
