@@ -75,8 +75,8 @@ def differences(
 
     One row for each other value of `of`, within each combination of the coordinates `by` that has
     the value `to`. Columns: `by`, `of`, minus (`to`), mean, low and high (points, the ends of the
-    95 % interval), text ("+1.3 [0.5, 2.1]"), seeds, images. The table is stored for the benchmark.
-    Raises what `compare` raises.
+    95 % interval), text ("+1.3 [0.5, 2.1]"), seeds, images (of the test; a coordinate of this name
+    wins, as in `sweep`). The table is stored for the benchmark. Raises what `compare` raises.
     """
     rows = []
     for values, group in results.groupby(list(by), sort=False) if by else [((), results)]:
@@ -89,7 +89,7 @@ def differences(
             low, high = pair.interval()
             numbers = {"mean": pair.mean, "low": low, "high": high, "text": str(pair)}
             sizes = {"seeds": pair.seeds, "images": pair.images}
-            rows.append(place | {of: value, "minus": to} | numbers | sizes)
+            rows.append(place | {of: value, "minus": to} | numbers | sizes | place)
     table = pd.DataFrame(rows)
     store("differences", table.assign(of=of, metric=metric))
     return table
