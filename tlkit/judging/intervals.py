@@ -79,11 +79,11 @@ class Difference(Evidence):
         """
         if self.seeds < 2:
             return -np.inf, np.inf
-        half = float(self._half_widths(level, np.array([self.seeds]))[0])
+        half = float(self._half_widths(level, self.seeds))
         return self.mean - half, self.mean + half
 
-    def _half_widths(self, level: float, seeds: np.ndarray) -> np.ndarray:
-        """Return the half-width with other numbers of seeds of the same variance."""
+    def _half_widths(self, level: float, seeds: int | np.ndarray) -> np.ndarray:
+        """Return the half-width for any number of seeds of the same variance."""
         t_seeds, t_images, t_chance = (
             stats.t.ppf((1 + level) / 2, freedom)
             for freedom in (seeds - 1, self.images - 1, (seeds - 1) * (self.images - 1))
