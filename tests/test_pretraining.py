@@ -12,25 +12,25 @@ from safetensors.torch import load_file
 
 from tlkit import drawing
 from tlkit.experiments import pretraining
+from tlkit.experiments.pretraining import RECIPE
+from tlkit.ground.names import UnknownName
 from tlkit.images import pools
+from tlkit.images.tasks import parse
+from tlkit.networks.models import with_source_head
+from tlkit.networks.small_xception import FISHER, SMALLER, WEIGHTS
+from tlkit.recipe import Run
 from tlkit.training.augmentation import normalise
 from tlkit.training.fisher import diagonal
-from tlkit.networks.models import with_source_head
-from tlkit.experiments.pretraining import RECIPE
-from tlkit.recipe import Run
-from tlkit.networks.small_xception import FISHER, SMALLER, WEIGHTS, weights_of
 
 CARD = json.loads(WEIGHTS.with_suffix(".json").read_text())
-SHIPPED = {"xception_small": (RECIPE, WEIGHTS)} | {
-    f"xception_small.drawn_{classes}x{images}": (
-        pretraining.smaller(classes, images), weights_of(classes, images)
-    )
-    for classes, images in SMALLER
+SHIPPED = {
+    "xception_small" if name == "full" else f"xception_small.drawn_{name}": source
+    for name, source in pretraining.sources().items()
 }
 
 
 @pytest.mark.parametrize("recipe, weights", SHIPPED.values(), ids=SHIPPED)
-def test_the_card_is_that_of_the_weights_and_of_the_recipe(recipe, weights):
+def test_a_card_describes_its_weights_and_their_recipe(recipe, weights):
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["sha256"] == sha256(weights.read_bytes()).hexdigest()
     assert Run(**card["recipe"]) == recipe  # fields that came later have their defaults
@@ -46,10 +46,25 @@ def test_timm_loads_the_shipped_weights(name, weights):
 
 
 def test_the_smaller_sources_take_as_many_steps_as_each_other():
-    recipes = [(classes * images, pretraining.smaller(classes, images).epochs)
-               for classes, images in SMALLER]
+    recipes = [
+        (classes * images, pretraining.smaller(classes, images).epochs)
+        for classes, images in SMALLER
+    ]
     steps = [images // RECIPE.batch_size * epochs for images, epochs in recipes]
     assert max(steps) / min(steps) < 1.01
+
+
+def test_each_source_has_its_classes_and_images():
+    for name, (recipe, _) in pretraining.sources().items():
+        classes, images = (200, None) if name == "full" else map(int, name.split("x"))
+        _, names = parse(recipe.task)
+        assert len(names or drawing.WORLDS["drawn_source"]) == classes
+        assert recipe.train_per_class == images
+
+
+def test_an_unknown_source_is_refused():
+    with pytest.raises(UnknownName, match=r"'50x97'.*50x98"):
+        pretraining.pretrain(["50x97"])
 
 
 def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
@@ -60,10 +75,12 @@ def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     monkeypatch.setattr(pretraining, "FISHER", weights.with_name("fisher.safetensors"))
     # One class for each image instead of all 200, which take minutes.
     monkeypatch.setattr(
-        pretraining, "diagonal",
+        pretraining,
+        "diagonal",
         lambda model, images, way, names: diagonal(model, images, "sampled", names),
     )
     monkeypatch.setattr(pretraining, "RECIPE", few)
+    monkeypatch.setattr(pretraining, "sources", lambda: {"full": (few, weights)})
     monkeypatch.setitem(pools.DRAWN_PER_CLASS, "drawn_source", {"train": 3, "test": 1})
     (record,) = pretraining.pretrain(["full"])
     card = json.loads(weights.with_suffix(".json").read_text())
@@ -84,6 +101,6 @@ def test_the_fisher_information_is_that_of_the_shipped_weights():
     images = normalise(torch.from_numpy(pictures), torch.full((3,), 0.5), torch.full((3,), 0.5))
     generator = torch.Generator().manual_seed(0)
     sampled = diagonal(model, images, "sampled", list(exact), generator=generator)
-    totals = np.array([[found[name].sum() for name in exact] for found in (exact, sampled)])
+    totals = np.array([[each[name].sum() for name in exact] for each in (exact, sampled)])
     assert np.corrcoef(np.log(totals))[0, 1] > 0.95
     assert 0.5 < totals[0].sum() / totals[1].sum() < 2
