@@ -6,17 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from helpers import BASE, ROWS, tiny_task
+from safetensors.torch import save_file
 from torch import nn
 
-from tlkit.networks import modules
-from tlkit.training import fisher, loop
-from tlkit.images.tasks import Split
-from tlkit.training.fisher import diagonal, weigh
-from tlkit.training.fisher_as_coded import AsCoded
 from tlkit.ground.names import UnknownName
+from tlkit.images.tasks import Split
+from tlkit.networks.models import build
 from tlkit.recipe import l2_sp
+from tlkit.training import fisher
+from tlkit.training.feeding import feed
+from tlkit.training.fisher import diagonal, information
+from tlkit.training.fisher_as_coded import as_coded
 from tlkit.training.loop import execute
 
 
@@ -29,7 +30,7 @@ def model(request):
     """In float64, with BN statistics of its own."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = models.build(request.param, 3).double().train()
+    model = build(request.param, 3).double().train()
     with torch.no_grad():
         for _ in range(3):
             model(3 * torch.randn(8, 3, 32, 32).double())
@@ -74,7 +75,7 @@ def expected(model, way):
     return naive(model, images(), names, shares)
 
 
-def found(model, way, n=5):
+def computed(model, way, n=5):
     labels = LABELS[:n] if way == "empirical" else None
     return diagonal(model, images(n), way, some(model), labels, generator(3))
 
@@ -87,24 +88,24 @@ def assert_equal(one, other, rtol=1e-8):
 
 @pytest.mark.parametrize("way", fisher.WAYS)
 def test_the_diagonal_is_that_of_a_loop_over_images_and_classes(way, model):
-    assert_equal(found(model, way), expected(model, way))
+    assert_equal(computed(model, way), expected(model, way))
 
 
 @pytest.mark.parametrize("way, at_a_time", [("exact", 2), ("sampled", 2), ("empirical", 1)])
 def test_how_many_images_are_taken_at_a_time_does_not_matter(way, at_a_time, model, monkeypatch):
-    whole = found(model, way)
+    whole = computed(model, way)
     numbers = sum(model.get_parameter(name).numel() for name in some(model))
     monkeypatch.setattr(fisher, "MEMORY", at_a_time * numbers)
-    assert_equal(found(model, way), whole)
+    assert_equal(computed(model, way), whole)
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_model_is_left_as_it_was_and_its_mode_does_not_matter(training, model):
-    evaluated = found(model, "exact", 2)
+    evaluated = computed(model, "exact", 2)
     other = deepcopy(model).train(training)
     other.fc.weight.grad = torch.ones_like(other.fc.weight)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-    assert_equal(found(other, "exact", 2), evaluated)
+    assert_equal(computed(other, "exact", 2), evaluated)
     assert all(module.training == training for module in other.modules())
     assert all(torch.equal(before[name], t) for name, t in other.state_dict().items())
     assert all(parameter.requires_grad for parameter in other.parameters())
@@ -134,7 +135,10 @@ def test_the_sampled_one_is_the_exact_one_in_the_mean():
     x, draws = torch.randn(3, 5, generator=generator()).double(), 20000
     p = outputs(model, x)
     sampled = diagonal(
-        model, x.repeat_interleave(draws, 0)[:, :, None, None], "sampled", names,
+        model,
+        x.repeat_interleave(draws, 0)[:, :, None, None],
+        "sampled",
+        names,
         generator=generator(5),
     )
     # The square is x² (1 − p)² where the class is drawn, with chance p, and x² p² elsewhere.
@@ -190,17 +194,17 @@ def test_as_coded_is_what_the_description_says(start, frozen, model):
     original = deepcopy(start)
     names = [name for name, _ in start.named_parameters()]
     for chosen in (names[::-1], names[:4]):
-        coded = AsCoded(start).of(chosen)
+        coded = as_coded(start, chosen)
         for batch in (images(3, size), 2 * images(2, size)):
             values = dict(zip(chosen, coded((batch,)), strict=True))
-            told = naive_as_coded(original, batch)
-            assert_equal(values, {name: told[name] for name in chosen}, rtol=1e-6)
+            naive_values = naive_as_coded(original, batch)
+            assert_equal(values, {name: naive_values[name] for name in chosen}, rtol=1e-6)
             assert all(value.ndim == 0 and not value.requires_grad for value in values.values())
 
 
 def test_as_coded_stays_with_the_starting_network_whatever_becomes_of_the_model(model):
     model = deepcopy(model)
-    coded = AsCoded(model).of(some(model))
+    coded = as_coded(model, some(model))
     before = coded((images(),))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -213,14 +217,28 @@ def test_as_coded_stays_with_the_starting_network_whatever_becomes_of_the_model(
 # Of which images and which weights, in a run.
 
 
-def test_of_the_target_it_is_sampled_from_the_sources_outputs_for_the_target_images():
-    run = replace(BASE, seed=4)
+def factors(kind, names, run=BASE, weights=None, task=None):
+    """The factors that a run's penalty has for the named parameters, at any step."""
+    model = build(run.model, 3)
+    _, train, *_ = feed(model, task or tiny_task(), run)
+    function = information(run, model, weights, train)(kind, names)
+    return function and function(())
+
+
+def test_of_the_target_it_is_sampled_from_the_sources_outputs_for_the_target_images(monkeypatch):
+    run, task = replace(BASE, seed=4), tiny_task()
     torch.manual_seed(1)
-    source, target = models.build(run.model, 9), models.build(run.model, 3)
-    names = ["conv1.0.weight", "layer4.0.conv1.weight"]
-    batch = images().float()
-    scales, _ = weigh("target", names, run, None, source.state_dict(), batch)
-    expected = diagonal(source, batch, "sampled", names, generator=generator(4))
+    source, target = build(run.model, 9), build(run.model, 3)
+    names, seen = ["conv1.0.weight", "layer4.0.conv1.weight"], []
+
+    def spy(model, images, *others, **named):
+        seen.append(images)
+        return diagonal(model, images, *others, **named)
+
+    monkeypatch.setattr(fisher, "diagonal", spy)
+    scales = factors("target", names, run, source.state_dict(), task)
+    expected = diagonal(source, seen[0], "sampled", names, generator=generator(4))
+    assert len(seen[0]) == len(task.train)
     for name, scale in zip(names, scales, strict=True):
         assert scale.shape == target.get_parameter(name).shape
         assert torch.equal(scale, expected[name])
@@ -228,11 +246,11 @@ def test_of_the_target_it_is_sampled_from_the_sources_outputs_for_the_target_ima
 
 @pytest.mark.parametrize("weights", [None, {}, "without head"])
 def test_of_the_target_it_needs_the_sources_head(weights):
-    model = models.build(BASE.model, 3)
     if weights == "without head":
-        weights = {n: t for n, t in model.state_dict().items() if not n.startswith("fc.")}
-    with pytest.raises(ValueError, match="fc.weight"):
-        weigh("target", ["conv1.0.weight"], BASE, None, weights, images())
+        state = build(BASE.model, 3).state_dict()
+        weights = {name: each for name, each in state.items() if not name.startswith("fc.")}
+    with pytest.raises(ValueError, match=r"fc\.weight"):
+        factors("target", ["conv1.0.weight"], weights=weights)
 
 
 def test_of_the_source_it_is_the_shipped_one_for_the_shipped_weights_only(tmp_path, monkeypatch):
@@ -241,22 +259,21 @@ def test_of_the_source_it_is_the_shipped_one_for_the_shipped_weights_only(tmp_pa
     save_file(stored, fisher.FISHER)
     run = replace(BASE, model="xception_small", init="pretrained")
     names = ["conv2.weight", "conv1.weight"]
-    scales, rescale = weigh("source", names, run, None, None, torch.zeros(1))
-    assert rescale is None
+    scales = factors("source", names, run)
     assert all(torch.equal(scale, stored[name]) for scale, name in zip(scales, names, strict=True))
     for other in ({"init": "random"}, {"init": run}, {"model": "test_resnet"}):
         with pytest.raises(FileNotFoundError, match='fisher="target"'):
-            weigh("source", names, replace(run, **other), None, None, torch.zeros(1))
+            factors("source", names, replace(run, **other))
 
 
-def test_without_fisher_information_there_is_no_scale():
-    assert weigh("", ["fc.weight"], BASE, None, None, None) == (None, None)
+def test_without_fisher_information_there_is_no_factor():
+    assert factors("", ["fc.weight"]) is None
 
 
 @pytest.mark.parametrize("penalty", [l2_sp(0.1, fisher="target"), l2_sp(0.1, fisher="as coded")])
 def test_a_run_with_fisher_information_differs_from_one_without(penalty):
     torch.manual_seed(7)
-    start = models.build(BASE.model, 9).state_dict()
+    start = build(BASE.model, 9).state_dict()
     one, two = (
         execute(replace(BASE, epochs=2, penalty=pulls), tiny_task(), start)
         for pulls in (penalty, l2_sp(0.1))
@@ -269,18 +286,20 @@ def test_the_target_images_are_of_all_classes(monkeypatch):
     """A split comes class by class: the first images are of the first classes only."""
     task = tiny_task(ROWS | {"train": 60})
     order = task.train.labels.argsort(stable=True)
-    sorted_ = Split(task.train.pool, task.train.places[order.numpy()], task.train.labels[order])
-    given = []
+    by_class = Split(task.train.pool, task.train.places[order.numpy()], task.train.labels[order])
+    seen = []
 
-    def spy(which, names, **others):
-        given.append(others["images"])
-        return None, None
+    def spy(model, images, way, names, **others):
+        seen.append(images)
+        return dict.fromkeys(names, torch.tensor(1.0))
 
-    monkeypatch.setattr(training, "FISHER_IMAGES", 20)
-    monkeypatch.setattr(training, "weigh", spy)
-    execute(replace(BASE, epochs=1, penalty=l2_sp(0.1, fisher="target")),
-            replace(task, train=sorted_), models.build(BASE.model, 3).state_dict())
-    normalised = (sorted_.images(torch.arange(60)) / 255 - 0.5) / 0.5
-    rows = [next(i for i, one in enumerate(normalised) if torch.allclose(one, image, atol=1e-5))
-            for image in given[0]]
-    assert len(set(rows)) == 20 and set(sorted_.labels[rows].tolist()) == {0, 1, 2}
+    monkeypatch.setattr(fisher, "TARGET_IMAGES", 20)
+    monkeypatch.setattr(fisher, "diagonal", spy)
+    weights = build(BASE.model, 3).state_dict()
+    factors("target", ["fc.weight"], BASE, weights, replace(task, train=by_class))
+    normalised = (by_class.images(torch.arange(60)) / 255 - 0.5) / 0.5
+    rows = [
+        next(i for i, one in enumerate(normalised) if torch.allclose(one, image, atol=1e-5))
+        for image in seen[0]
+    ]
+    assert len(set(rows)) == 20 and set(by_class.labels[rows].tolist()) == {0, 1, 2}

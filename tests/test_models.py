@@ -10,18 +10,32 @@ from safetensors.torch import save_file
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from tlkit.networks import modules
 from tlkit.ground.names import UnknownName
+from tlkit.networks.models import build, read_weights, with_source_head
+from tlkit.networks.modules import Modules, modules
 from tlkit.networks.small_xception import WEIGHTS
+from tlkit.networks.transfer import freeze, transfer
 
 SIZES = {  # architecture: pixels
-    "xception_small": 32, "test_resnet": 32, "test_efficientnet": 32, "test_convnext": 32,
-    "mobilenetv3_small_050": 32, "resnet18": 32, "test_vit": 160, "densenet121": 32,
+    "xception_small": 32,
+    "test_resnet": 32,
+    "test_efficientnet": 32,
+    "test_convnext": 32,
+    "mobilenetv3_small_050": 32,
+    "resnet18": 32,
+    "test_vit": 160,
+    "densenet121": 32,
 }
 FROZEN = [
     (name, share)
-    for name in ("xception_small", "test_resnet", "test_efficientnet", "test_convnext",
-                 "mobilenetv3_small_050", "test_vit")
+    for name in (
+        "xception_small",
+        "test_resnet",
+        "test_efficientnet",
+        "test_convnext",
+        "mobilenetv3_small_050",
+        "test_vit",
+    )
     for share in (0.3, 1.0)
 ] + [("resnet18", 0.5), ("xception_small", 0.0)]
 
@@ -34,7 +48,7 @@ def built():
     def get(name):
         if name not in made:
             torch.manual_seed(0)
-            made[name] = models.build(name, 3).eval()
+            made[name] = build(name, 3).eval()
         return made[name]
 
     return get
@@ -74,7 +88,8 @@ def test_modules_partition_all_state_but_the_head(name, built):
     model = built(name)
     states = [tensor for names in modules(model).states.values() for tensor in names]
     head = {
-        f"{path}.{tensor}" for path in ("fc", "classifier", "head", "head.fc")
+        f"{path}.{tensor}"
+        for path in ("fc", "classifier", "head", "head.fc")
         if isinstance(layer := dict(model.named_modules()).get(path), nn.Linear)
         for tensor in layer.state_dict()
     }
@@ -88,8 +103,7 @@ def test_modules_act_in_their_order(name, built):
     """Oracle: the order in which the layers are really called in a forward pass."""
     model = copy.deepcopy(built(name))
     number = {
-        tensor: i for i, names in enumerate(modules(model).states.values())
-        for tensor in names
+        tensor: i for i, names in enumerate(modules(model).states.values()) for tensor in names
     }
     called = []
     for path, layer in model.named_modules():
@@ -107,20 +121,43 @@ def test_modules_act_in_their_order(name, built):
 @pytest.mark.parametrize("name", SIZES)
 def test_a_module_is_named_by_a_path_to_its_own_tensors_only(name, built):
     for path, names in modules(built(name)).states.items():
-        body = sum(modules(built(name)).states.values(), [])  # all but the classifier
+        body = modules(built(name)).first("all")
         under = {tensor for tensor in body if f"{tensor}.".startswith(f"{path}.")}
         assert under and under <= set(names)
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_every_state_tensor_has_the_number_of_its_module_and_the_head_the_last(name, built):
+def test_every_state_tensor_has_the_number_of_its_module_and_the_head_none(name, built):
     model = built(name)
-    numbers = modules(model).numbers()
-    states = modules(model).states.values()
-    assert numbers.keys() == model.state_dict().keys()
-    assert all(numbers[n] == i for i, names in enumerate(states) for n in names)
-    rest = set(numbers).difference(*states)
-    assert len(rest) == 2 and {numbers[n] for n in rest} == {len(states)}
+    row = modules(model)
+    numbers = row.numbers()
+    assert all(numbers[n] == i for i, names in enumerate(row.states.values()) for n in names)
+    head = model.state_dict().keys() - numbers.keys()
+    assert len(head) == 2 and numbers.keys() < model.state_dict().keys()
+    assert set(numbers.values()) == set(range(len(row)))
+
+
+@pytest.mark.parametrize("name", ["xception_small", "test_resnet", "test_vit"])
+def test_the_first_modules_are_those_with_the_lowest_numbers(name, built):
+    row = modules(built(name))
+    for count, last in enumerate(row.states, 1):
+        lowest = [tensor for tensor, number in row.numbers().items() if number < count]
+        assert row.first(count) == row.first(last) == lowest
+    assert row.first(0) == row.first("none") == []
+    assert row.first(len(row)) == row.first("all") == list(row.numbers())
+
+
+def test_a_row_of_modules_by_hand():
+    row = Modules({"stem": ["stem.w", "stem.b"], "a": ["a.w"], "all": ["z.w"]}, {"entry": 2})
+    assert len(row) == 3
+    assert [row.count(until) for until in (0, 2, "stem", "a", "entry")] == [0, 2, 1, 2, 2]
+    assert row.count("all") == 3  # whatever a module is called
+    assert row.first("entry") == ["stem.w", "stem.b", "a.w"]
+    assert row.numbers() == {"stem.w": 0, "stem.b": 0, "a.w": 1, "z.w": 2}
+    with pytest.raises(UnknownName, match="stem"):
+        row.first("stm")
+    with pytest.raises(ValueError, match="0 to 3"):
+        row.first(4)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
@@ -161,7 +198,7 @@ def test_small_xception_starts_with_activations_of_order_one(built):
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights have not been trained")
 def test_the_shipped_weights_load_through_timm():
     model = timm.create_model("xception_small", pretrained=True)
-    again = models.read_weights("pretrained", "xception_small")
+    again = read_weights("pretrained", "xception_small")
     random = timm.create_model("xception_small").state_dict()
     state = model.state_dict()
     assert model.num_classes == 200
@@ -173,8 +210,19 @@ def test_the_shipped_weights_load_through_timm():
 
 @pytest.mark.parametrize(
     "until, count",
-    [(0, 0), (3, 3), (14, 14), ("none", 0), ("all", 14), ("entry", 4), ("middle", 12),
-     ("conv1", 1), ("block3", 4), ("block11", 12), ("conv3", 14)],
+    [
+        (0, 0),
+        (3, 3),
+        (14, 14),
+        ("none", 0),
+        ("all", 14),
+        ("entry", 4),
+        ("middle", 12),
+        ("conv1", 1),
+        ("block3", 4),
+        ("block11", 12),
+        ("conv3", 14),
+    ],
 )
 def test_modules_are_counted_by_number_name_or_flow(until, count, built):
     assert modules(built("xception_small")).count(until) == count
@@ -205,13 +253,13 @@ def test_a_number_out_of_range_is_refused(until, built):
 
 def test_unknown_names_are_refused_and_near_ones_named(built):
     with pytest.raises(UnknownName, match="xception_small"):
-        models.build("xception_smal", 3)
+        build("xception_smal", 3)
     with pytest.raises(UnknownName, match="block5"):
         modules(built("xception_small")).count("blok5")
 
 
 def test_a_timm_tag_is_part_of_a_model_name():
-    model = models.build("test_resnet.r160_in1k", 3).eval()
+    model = build("test_resnet.r160_in1k", 3).eval()
     assert model(torch.randn(1, 3, 32, 32)).shape == (1, 3)
 
 
@@ -220,7 +268,7 @@ def test_a_seed_gives_the_same_weights_again(name):
     states = []
     for _ in range(2):
         torch.manual_seed(3)
-        states.append(models.build(name, 3).state_dict())
+        states.append(build(name, 3).state_dict())
     assert not moved(*states)
 
 
@@ -241,10 +289,10 @@ def test_transfer_copies_the_first_modules_and_nothing_else(name, share, built):
 
 def test_transfer_copies_rather_than_shares(built):
     model, source = copy.deepcopy(built("test_resnet")), snapshot(built("test_resnet"))
-    kept = {name: tensor.clone() for name, tensor in source.items()}
+    original = {name: tensor.clone() for name, tensor in source.items()}
     transfer(model, source, modules(model).first(5))
     train_steps(model, 32)
-    assert not moved(kept, source)
+    assert not moved(original, source)
 
 
 def test_transfer_takes_partial_weights_for_what_it_transfers(built):
@@ -256,7 +304,7 @@ def test_transfer_takes_partial_weights_for_what_it_transfers(built):
 
 
 def test_transfer_ignores_a_head_of_other_classes(built):
-    source = models.build("test_resnet", 9).state_dict()
+    source = build("test_resnet", 9).state_dict()
     model = copy.deepcopy(built("test_resnet"))
     transfer(model, source, modules(model).first(5))
     assert torch.equal(model.fc.weight, built("test_resnet").fc.weight)
@@ -313,9 +361,8 @@ def test_frozen_activations_are_those_of_eval_mode(name, built):
     """The frozen part gives in training what it gives in evaluation, whatever the batch."""
     model = copy.deepcopy(built(name))
     freeze(model, modules(model).first(2))
-    modules = list(modules(model).states)
     inputs, seen = torch.randn(4, 3, 32, 32), []
-    last = model.get_submodule(modules[1])
+    last = model.get_submodule(list(modules(model).states)[1])
     last.register_forward_hook(lambda _, __, output: seen.append(output.detach().clone()))
     with torch.no_grad():
         for mode in (False, True):
@@ -362,29 +409,29 @@ def test_weights_go_through_a_file_and_back(built, tmp_path):
     save_file(state, tmp_path / "a.safetensors")
     torch.save(state, tmp_path / "a.pth")
     for name in ("a.safetensors", "a.pth"):
-        read = models.read_weights(str(tmp_path / name), "test_resnet")
+        read = read_weights(str(tmp_path / name), "test_resnet")
         assert read.keys() == state.keys() and not moved(state, read)
 
 
 @pytest.mark.parametrize("name", ["xception_small", "test_resnet.r160_in1k", "test_vit"])
 def test_weights_come_with_the_head_of_their_source(name, built):
     torch.manual_seed(5)
-    state = models.build(name, 9).state_dict()
-    model = models.with_source_head(name, state)
+    state = build(name, 9).state_dict()
+    model = with_source_head(name, state)
     assert model.num_classes == 9 and not moved(state, model.state_dict())
 
 
 def test_weights_without_the_head_of_their_source_are_refused(built):
     state = {n: t for n, t in snapshot(built("test_resnet")).items() if not n.startswith("fc.")}
-    with pytest.raises(ValueError, match="without.*fc.weight"):
-        models.with_source_head("test_resnet", state)
+    with pytest.raises(ValueError, match=r"without.*fc\.weight"):
+        with_source_head("test_resnet", state)
 
 
 @pytest.mark.parametrize("init", ["pretraned", "no/such/file.safetensors", "."])
 def test_missing_weights_are_refused_with_the_remedy(init, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="'random', 'pretrained', a file or a Run"):
-        models.read_weights(init, "test_resnet")
+        read_weights(init, "test_resnet")
 
 
 @pytest.mark.parametrize("problem", [OSError("offline"), RuntimeError("none exist")])
@@ -393,5 +440,5 @@ def test_pretrained_weights_out_of_reach_are_refused_with_the_remedy(problem, mo
         raise problem
 
     monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(FileNotFoundError, match="(?s)test_resnet.*network.*init=<path"):
-        models.read_weights("pretrained", "test_resnet")
+    with pytest.raises(FileNotFoundError, match=r"(?s)test_resnet.*network.*init=<path"):
+        read_weights("pretrained", "test_resnet")

@@ -5,22 +5,33 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlkit.networks import modules
+from tlkit.networks.models import build
+from tlkit.networks.modules import modules
+from tlkit.networks.transfer import freeze
 from tlkit.training.prefix import split
 
 CONVOLUTIONAL = [
-    "xception_small", "test_resnet", "test_efficientnet", "mobilenetv3_small_050",
-    "test_convnext", "test_byobnet", "resnet18",
+    "xception_small",
+    "test_resnet",
+    "test_efficientnet",
+    "mobilenetv3_small_050",
+    "test_convnext",
+    "test_byobnet",
+    "resnet18",
 ]
 # Transformers keep parameters in their root, use buffers there, and hand shapes around.
-ROOTED = [("vit_tiny_patch16_224", 224), ("deit_tiny_distilled_patch16_224", 224),
-          ("eva02_tiny_patch14_224", 224), ("maxvit_rmlp_pico_rw_256", 256),
-          ("davit_tiny", 32)]
+ROOTED = [
+    ("vit_tiny_patch16_224", 224),
+    ("deit_tiny_distilled_patch16_224", 224),
+    ("eva02_tiny_patch14_224", 224),
+    ("maxvit_rmlp_pico_rw_256", 256),
+    ("davit_tiny", 32),
+]
 
 
 def frozen_model(name, share, batch_norm="eval"):
     torch.manual_seed(0)
-    model = models.build(name, 3)
+    model = build(name, 3)
     for layer in model.modules():  # statistics that differ from the initial ones
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean.normal_(0, 0.1)
@@ -87,7 +98,7 @@ def test_what_is_cached_is_no_larger_than_it_must_be():
 
 
 def test_nothing_frozen_leaves_nothing_to_split_off():
-    model = models.build("test_resnet", 3)
+    model = build("test_resnet", 3)
     freeze(model, modules(model).first(0))
     assert split(model, images(1)) is None
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,14 +14,18 @@ from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
 from torchvision.transforms import v2
 
-from tlkit.networks import modules
-from tlkit.training import feeding, loop, prefix
 from tlkit.images.tasks import Split
+from tlkit.networks import modules as grouping
+from tlkit.networks.models import build
+from tlkit.networks.modules import modules
+from tlkit.networks.transfer import freeze, transfer
+from tlkit.recipe import l2, l2_sp
+from tlkit.training import feeding, loop, prefix
+from tlkit.training.augmentation import augment
 from tlkit.training.feeding import Feed
 from tlkit.training.groups import parameter_groups
-from tlkit.recipe import l2, l2_sp
-from tlkit.training.penalties import Penalty
 from tlkit.training.loop import accuracy, execute, fit, predict
+from tlkit.training.penalties import Penalty
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def weights():
     def get(name):
         if name not in made:
             torch.manual_seed(77)
-            model = models.build(name, 9).train()
+            model = build(name, 9).train()
             with torch.no_grad():
                 for _ in range(10):
                     model(torch.randn(8, 3, 32, 32))
@@ -52,21 +57,21 @@ def uncached(monkeypatch):
 
 def is_cached(run, task):
     torch.manual_seed(run.seed)
-    model = models.build(run.model, len(task.classes))
-    models.freeze(model, modules(model).count(run.frozen), run.frozen_bn)
-    network, train, *_ = feeding.feed(model, task, run)
+    model = build(run.model, len(task.classes))
+    freeze(model, modules(model).first(run.frozen), run.frozen_bn)
+    _, train, *_ = feeding.feed(model, task, run)
     train(torch.arange(1))
-    return train.cached is not None
+    return train.activations is not None
 
 
 def plain(split, model, kind=Feed, **options):
     """A feed of images, normalised like those that the weights were trained on."""
     statistics = [model.pretrained_cfg[name] for name in ("mean", "std")]
-    return kind(split, model, None, statistics, **options)
+    return kind(split, model, statistics, **options)
 
 
 def fit_all(model, train, val, run):
-    return fit(model, train, val, run, parameter_groups(model, run), Penalty([]))
+    return fit(model, train, val, run, parameter_groups(model, modules(model), run), Penalty([]))
 
 
 def head(state):
@@ -77,13 +82,13 @@ def head(state):
 
 
 class Recorder(Feed):
-    """A feed that notes which rows were asked for."""
+    """A feed that notes which rows the loop requests."""
 
-    def __call__(self, rows, augmentation="none", generator=None):
-        if not hasattr(self, "asked"):
-            self.asked = []
-        self.asked.append(rows.tolist())
-        return super().__call__(rows, augmentation, generator)
+    def __call__(self, rows, change=None):
+        if not hasattr(self, "requests"):
+            self.requests = []
+        self.requests.append(rows.tolist())
+        return super().__call__(rows, change)
 
 
 def naive_lr(step, steps, highest):
@@ -95,8 +100,8 @@ def naive_lr(step, steps, highest):
 
 def naive_fit(model, pool, labels, batches, run):
     """Plain torch, one image at a time, hand-written momentum; float32 like the original."""
-    velocity, step = {}, 0
-    for batch in batches:
+    velocity = {}
+    for step, batch in enumerate(batches):
         model.train()
         pixels = torch.stack([torch.tensor(pool[row].astype(np.float32)) for row in batch])
         mean = torch.tensor(model.pretrained_cfg["mean"]).view(3, 1, 1)
@@ -114,23 +119,20 @@ def naive_fit(model, pool, labels, batches, run):
                     gradient = gradient + run.weight_decay * parameter
                 velocity[name] = 0.9 * velocity.get(name, 0) + gradient
                 parameter -= lr * (gradient + 0.9 * velocity[name])
-        step += 1
 
 
 @pytest.mark.parametrize("epochs, weight_decay", [(2, 0.0), (8, 0.1)])
 def test_fit_gives_the_weights_of_a_naive_loop(epochs, weight_decay, task):
     run = replace(BASE, epochs=epochs, weight_decay=weight_decay, lr=0.02)
     torch.manual_seed(0)
-    model = models.build(run.model, 3)
+    model = build(run.model, 3)
     naive = copy.deepcopy(model)
     train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
     fit_all(model, train, val, run)
-    assert sum(map(len, train.asked)) == epochs * 24
-    naive_fit(naive, task.train.pool, task.train.labels, train.asked, run)
+    assert sum(map(len, train.requests)) == epochs * 24
+    naive_fit(naive, task.train.pool, task.train.labels, train.requests, run)
     for name, tensor in naive.state_dict().items():
-        torch.testing.assert_close(
-            model.state_dict()[name], tensor, rtol=2e-3, atol=2e-4, msg=name
-        )
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
 
 
 def naive_step_lr(step, steps_in_epoch, highest):
@@ -150,7 +152,7 @@ def learning_rates(run, scales, task, monkeypatch):
         )
         return optimizer
 
-    monkeypatch.setattr(training, "create_optimizer_v2", spy)
+    monkeypatch.setattr(loop, "create_optimizer_v2", spy)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 3))
     model.pretrained_cfg, model.num_classes = {"mean": (0.5,) * 3, "std": (0.5,) * 3}, 3
     groups = [{"params": [one]} | scale for one, scale in zip(model.parameters(), scales)]
@@ -179,16 +181,17 @@ def test_the_learning_rate_in_steps_falls_by_a_tenth_every_10_epochs(epochs, tas
 
 
 @pytest.mark.parametrize("rows, batch_size, batches", [(30, 8, 3), (16, 8, 2), (5, 8, 1)])
-def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(
-    rows, batch_size, batches
-):
+def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(rows, batch_size, batches):
     task = tiny_task(ROWS | {"train": rows})
     run = replace(BASE, batch_size=batch_size, epochs=4)
-    model = models.build(run.model, 3)
+    model = build(run.model, 3)
     train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
     fit_all(model, train, val, run)
-    assert len(train.asked) == 4 * batches
-    epochs = [sum(train.asked[i * batches:(i + 1) * batches], []) for i in range(4)]
+    assert len(train.requests) == 4 * batches
+    epochs = [
+        [row for batch in train.requests[i * batches : (i + 1) * batches] for row in batch]
+        for i in range(4)
+    ]
     for epoch in epochs:
         assert len(epoch) == len(set(epoch)) == min(rows, batches * batch_size)
     assert len(set(map(tuple, epochs))) == 4
@@ -197,7 +200,7 @@ def test_an_epoch_takes_each_image_once_in_whole_batches_in_a_new_order(
 @pytest.mark.parametrize(
     "val_every, validated", [(0, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])]
 )
-def test_history_has_every_epoch_and_validates_when_asked(val_every, validated, task):
+def test_history_has_every_epoch_and_validates_when_requested(val_every, validated, task):
     trained = execute(replace(BASE, epochs=5, val_every=val_every), task, None)
     assert [entry["epoch"] for entry in trained.history] == [1, 2, 3, 4, 5]
     entries = [e for e in trained.history if "val_accuracy" in e]
@@ -214,12 +217,12 @@ def test_the_first_train_loss_is_that_of_the_untrained_model(alpha, smoothing, t
         BASE, lr=1e-12, weight_decay=0.0, epochs=1, mixup=alpha, label_smoothing=smoothing
     )
     torch.manual_seed(0)
-    model = models.build(run.model, 3)
+    model = build(run.model, 3)
     naive = copy.deepcopy(model).train()
     train, val = (plain(split, model, Recorder) for split in (task.train, task.val))
     (entry,), val_correct = fit_all(model, train, val, run)
     shares, losses = np.random.default_rng(run.seed), []
-    for rows in list(train.asked):
+    for rows in list(train.requests):
         share = shares.beta(alpha, alpha) if alpha else 1
         images = train(torch.tensor(rows))[0]
         targets = mixup_target(train.labels[rows], 3, share, smoothing)
@@ -239,7 +242,7 @@ def test_validating_more_often_changes_no_weight(task):
 
 
 def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
-    model = models.build("test_resnet", 3).train()
+    model = build("test_resnet", 3).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = predict(model, plain(task.test, model))
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
@@ -254,7 +257,7 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_as_it_is(task):
 
 @pytest.mark.parametrize("at_once", [1, 3, 5, 100])
 def test_predictions_do_not_depend_on_how_many_are_made_at_once(at_once, task, weights):
-    model = models.build("xception_small", 3)
+    model = build("xception_small", 3)
     transfer(model, weights("xception_small"), modules(model).first(14))
     some, others = (predict(model, plain(task.test, model, at_once=n)) for n in (at_once, 7))
     torch.testing.assert_close(some, others, rtol=1e-4, atol=1e-5)
@@ -282,7 +285,7 @@ def test_training_learns(task):
 def test_the_returned_weights_give_the_returned_logits(task, weights):
     for frozen in ("none", "layer2"):
         trained = execute(replace(BASE, frozen=frozen), task, weights("test_resnet"))
-        model = models.build(BASE.model, 3)
+        model = build(BASE.model, 3)
         model.load_state_dict(trained.weights)
         logits = predict(model, plain(task.test, model))
         torch.testing.assert_close(logits, trained.test_logits, rtol=1e-4, atol=1e-5)
@@ -290,17 +293,25 @@ def test_the_returned_weights_give_the_returned_logits(task, weights):
 
 def test_parameters_are_counted(task):
     trained = execute(replace(BASE, frozen="all", epochs=1), task, None)
-    model = models.build(BASE.model, 3)
+    model = build(BASE.model, 3)
     assert trained.parameters == sum(p.numel() for p in model.parameters())
     assert trained.trainable == sum(p.numel() for p in model.fc.parameters())
     assert trained.seconds > 0
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"model": "xception_small"},
-    {"optimizer": "adamw", "lr": 0.003}, {"augmentation": "randaugment"}, {"mixup": 0.4},
-    {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"frozen": "layer2"},
+        {"augmentation": "colour"},
+        {"model": "xception_small"},
+        {"optimizer": "adamw", "lr": 0.003},
+        {"augmentation": "randaugment"},
+        {"mixup": 0.4},
+        {"penalty": l2_sp(0.1, fisher="as coded") + l2(0.01)},
+    ],
+)
 def test_a_run_gives_the_same_bits_again(changes, task, weights):
     run = replace(BASE, **changes)
     runs = []
@@ -310,6 +321,20 @@ def test_a_run_gives_the_same_bits_again(changes, task, weights):
     assert torch.equal(runs[0].test_logits, runs[1].test_logits)
     assert runs[0].history == runs[1].history
     assert all(torch.equal(runs[0].weights[n], runs[1].weights[n]) for n in runs[0].weights)
+
+
+def test_a_run_groups_the_modules_of_its_network_once(task, weights, monkeypatch):
+    calls, group = [], grouping.group_with_matcher
+
+    def spy(*values):
+        calls.append(values)
+        return group(*values)
+
+    monkeypatch.setattr(grouping, "group_with_matcher", spy)
+    penalty = l2_sp(0.1, until="layer2", fisher="target") + l2(0.01)
+    run = replace(BASE, frozen="conv1", penalty=penalty, lr_scales=(("layer3", 0.1),))
+    execute(run, task, weights(run.model))
+    assert len(calls) == 1
 
 
 def test_another_seed_gives_another_run(task, weights):
@@ -335,10 +360,10 @@ def test_arms_of_one_seed_start_with_one_head_and_one_order(task, weights, monke
         heads.append(head(network.state_dict()).clone())
         orders.append([])
         monkeypatch.setattr(train, "__class__", Recorder)
-        train.asked = orders[-1]
+        train.requests = orders[-1]
         return fit(network, train, *others)
 
-    monkeypatch.setattr(training, "fit", spy_fit)
+    monkeypatch.setattr(loop, "fit", spy_fit)
     for run, state in arms:
         execute(run, task, state)
     assert all(torch.equal(heads[0], other) for other in heads)
@@ -353,7 +378,7 @@ def test_another_seed_starts_with_another_head(frozen, task, monkeypatch):
         heads.append(head(network.state_dict()).clone())
         return fit(network, *others)
 
-    monkeypatch.setattr(training, "fit", spy_fit)
+    monkeypatch.setattr(loop, "fit", spy_fit)
     for seed in (1, 2):
         execute(replace(BASE, epochs=1, frozen=frozen, seed=seed), task, None)
     assert not torch.equal(*heads)
@@ -363,9 +388,13 @@ def test_another_seed_starts_with_another_head(frozen, task, monkeypatch):
 
 
 CACHED = [
-    ("test_resnet", "layer2", {}), ("test_resnet", "all", {}),
-    ("xception_small", "entry", {}), ("xception_small", "middle", {}),
-    ("test_efficientnet", 3, {}), ("mobilenetv3_small_050", 6, {}), ("test_convnext", 5, {}),
+    ("test_resnet", "layer2", {}),
+    ("test_resnet", "all", {}),
+    ("xception_small", "entry", {}),
+    ("xception_small", "middle", {}),
+    ("test_efficientnet", 3, {}),
+    ("mobilenetv3_small_050", 6, {}),
+    ("test_convnext", 5, {}),
     ("test_resnet", "layer2", {"frozen_bn": "drift"}),
     ("test_resnet", "layer2", {"normalisation": "images", "lr_scales": (("layer3", 0.1),)}),
     ("test_resnet", "layer2", {"penalty": l2_sp(0.5, fisher="target") + l2(0.1)}),
@@ -387,10 +416,15 @@ def test_a_cached_prefix_changes_nothing(model, frozen, changes, task, weights, 
     assert (fast.parameters, fast.trainable) == (slow.parameters, slow.trainable)
 
 
-@pytest.mark.parametrize("changes", [
-    {"frozen": "none"}, {"augmentation": "crop"}, {"mixup": 0.4},
-    {"penalty": l2_sp(0.1, fisher="as coded")},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frozen": "none"},
+        {"augmentation": "crop"},
+        {"mixup": 0.4},
+        {"penalty": l2_sp(0.1, fisher="as coded")},
+    ],
+)
 def test_what_changes_from_step_to_step_is_not_cached(changes, task):
     assert not is_cached(replace(BASE, **({"frozen": "all"} | changes)), task)
 
@@ -402,10 +436,16 @@ def test_a_prefix_too_large_for_the_memory_is_not_cached(task, monkeypatch):
     assert not is_cached(run, task)
 
 
-@pytest.mark.parametrize("model", [
-    "test_resnet", "xception_small", "test_efficientnet", "mobilenetv3_small_050",
-    "test_convnext",
-])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "test_resnet",
+        "xception_small",
+        "test_efficientnet",
+        "mobilenetv3_small_050",
+        "test_convnext",
+    ],
+)
 @pytest.mark.parametrize("augmentation", ["none", "crop"])
 def test_a_run_moves_no_bit_of_what_is_frozen_but_every_later_module(
     model, augmentation, task, weights
@@ -413,14 +453,17 @@ def test_a_run_moves_no_bit_of_what_is_frozen_but_every_later_module(
     source = weights(model)
     run = replace(BASE, model=model, frozen=3, augmentation=augmentation, weight_decay=0.1)
     after = execute(run, task, source).weights
-    modules = list(modules(models.build(model, 3)).states.values())
-    moved = {n for n in source if n in after and after[n].shape == source[n].shape
-             and not torch.equal(after[n], source[n])}
-    assert all(moved.isdisjoint(names) for names in modules[:3])
-    trained = {n for names in modules[3:] for n in names}
+    row = list(modules(build(model, 3)).states.values())
+    moved = {
+        n
+        for n in source
+        if n in after and after[n].shape == source[n].shape and not torch.equal(after[n], source[n])
+    }
+    assert all(moved.isdisjoint(names) for names in row[:3])
+    trained = {n for names in row[3:] for n in names}
     # A gain behind ConvNeXt's layer scale of 1e-6 may be too slow to move a bit of a 1.
     assert all(after[n].ndim == 1 and "norm" in n for n in trained - moved)
-    assert all(not moved.isdisjoint(names) for names in modules[3:])
+    assert all(not moved.isdisjoint(names) for names in row[3:])
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop"])
@@ -428,10 +471,9 @@ def test_a_run_with_drifting_batch_norm_moves_its_statistics_only(augmentation, 
     source = weights("test_resnet")
     run = replace(BASE, frozen=3, frozen_bn="drift", augmentation=augmentation)
     after = execute(run, task, source).weights
-    model = models.build(BASE.model, 3)
-    frozen = sum(list(modules(model).states.values())[:3], [])
+    model = build(BASE.model, 3)
     buffers = {name for name, _ in model.named_buffers()}
-    for name in frozen:
+    for name in modules(model).first(3):
         assert torch.equal(after[name], source[name]) == (name not in buffers), name
 
 
@@ -445,9 +487,9 @@ def test_training_leaves_the_source_weights_alone(task, weights):
 # The test images.
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"val_every": 1},
-])
+@pytest.mark.parametrize(
+    "changes", [{}, {"frozen": "layer2"}, {"augmentation": "colour"}, {"val_every": 1}]
+)
 def test_test_images_are_used_once_and_after_training(changes, task, weights, monkeypatch):
     events, images = [], Split.images
 
@@ -462,7 +504,7 @@ def test_test_images_are_used_once_and_after_training(changes, task, weights, mo
         return fitted
 
     monkeypatch.setattr(Split, "images", spy_images)
-    monkeypatch.setattr(training, "fit", spy_fit)
+    monkeypatch.setattr(loop, "fit", spy_fit)
     execute(replace(BASE, **changes), task, weights("test_resnet"))
     assert events == ["trained", *range(len(task.test))]
 
@@ -482,27 +524,28 @@ def test_the_test_images_decide_nothing(frozen, task, weights):
 # Feeding.
 
 
-def test_a_feed_gives_the_rows_asked_for_in_their_order(task):
-    model = models.build("test_resnet", 3)
+def test_a_feed_gives_the_requested_rows_in_their_order(task):
+    model = build("test_resnet", 3)
     freeze(model, modules(model).first(2))
-    network, train, *_ = feeding.feed(model, task, BASE)
+    _, train, *_ = feeding.feed(model, task, BASE)
     images = plain(task.train, model)
     model.eval()
     frozen, _ = prefix.split(model, images(torch.arange(1))[0])
     rows = torch.tensor([7, 2, 29, 2])
     with torch.no_grad():
         expected = frozen(*images(rows))
-    for found, wanted in zip(train(rows), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    for activation, other in zip(train(rows), expected, strict=True):
+        torch.testing.assert_close(activation, other, rtol=1e-4, atol=1e-5)
     assert torch.equal(train.labels[rows], task.train.labels[rows])
     assert len(train) == len(task.train)
 
 
 def test_an_augmented_feed_differs_each_time_and_validation_never(task):
-    model = models.build("test_resnet", 3)
-    feed, generator = plain(task.train, model), torch.Generator().manual_seed(0)
+    model = build("test_resnet", 3)
+    feed = plain(task.train, model)
+    crop = partial(augment, kind="crop", generator=torch.Generator().manual_seed(0))
     rows = torch.arange(4)
-    first, second = (feed(rows, "crop", generator)[0] for _ in range(2))
+    first, second = (feed(rows, crop)[0] for _ in range(2))
     assert not torch.equal(first, second)
     assert torch.equal(feed(rows)[0], feed(rows)[0])
 
@@ -516,23 +559,23 @@ NORMALISATIONS = {
 
 @pytest.mark.parametrize("kind", NORMALISATIONS)
 def test_all_splits_are_normalised_alike(kind, task):
-    model = models.build(BASE.model, 3)
+    model = build(BASE.model, 3)
     model.pretrained_cfg |= dict(zip(("mean", "std"), NORMALISATIONS["weights"]))
     _, *feeds = feeding.feed(model, task, replace(BASE, normalisation=kind))
-    normalised = v2.Compose([
-        v2.ToDtype(torch.float32, scale=True), v2.Normalize(*NORMALISATIONS[kind])
-    ])
-    for found, split in zip(feeds, (task.train, task.val, task.test), strict=True):
+    normalised = v2.Compose(
+        [v2.ToDtype(torch.float32, scale=True), v2.Normalize(*NORMALISATIONS[kind])]
+    )
+    for each, split in zip(feeds, (task.train, task.val, task.test), strict=True):
         rows = torch.arange(len(split))
-        torch.testing.assert_close(found(rows)[0], normalised(split.images(rows)))
+        torch.testing.assert_close(each(rows)[0], normalised(split.images(rows)))
 
 
 def test_normalised_by_the_training_images_alone_they_have_mean_0_and_variance_1(task):
-    model = models.build(BASE.model, 3)
+    model = build(BASE.model, 3)
     _, *feeds = feeding.feed(model, task, replace(BASE, normalisation="images"))
     pixels = task.train.pool[task.train.places].astype(np.float64) / 255
     mean, std = (function(pixels, (0, 2, 3), keepdims=True)[0] for function in (np.mean, np.std))
-    for found, split in zip(feeds, (task.train, task.val, task.test), strict=True):
+    for each, split in zip(feeds, (task.train, task.val, task.test), strict=True):
         expected = (split.pool[split.places] / 255 - mean) / std
-        found = found(torch.arange(len(split)))[0]
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        result = each(torch.arange(len(split)))[0]
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)

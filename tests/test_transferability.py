@@ -1,5 +1,6 @@
 """Measures of fit by their definitions, features by the model, intervals by the truth."""
 
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -9,15 +10,17 @@ from safetensors.torch import save_file
 from scipy import optimize, stats
 from sklearn.covariance import ledoit_wolf
 
-from tlkit.networks import modules
-from tlkit.transferability import features, measures
 from tlkit.images.tasks import Split, Task
+from tlkit.judging.ranking import permutation_p, rank_correlation
+from tlkit.networks.models import build, read_weights, with_source_head
+from tlkit.recipe import Run
+from tlkit.transferability import measures
 from tlkit.transferability.features import features
+from tlkit.transferability.measures import h_score, leep, linear_cka, logme
 from tlkit.transferability.probe import linear_probe
 from tlkit.transferability.rule import recommend
-from tlkit.judging.ranking import permutation_p, rank_correlation
-from tlkit.recipe import Run
-from tlkit.transferability.measures import h_score, leep, linear_cka, logme
+
+FEATURES = sys.modules[features.__module__]  # the file, whose function has its name
 
 
 def clusters(n=60, d=5, classes=3, apart=1.0, seed=0):
@@ -50,8 +53,12 @@ def evidence(precisions: np.ndarray, values: np.ndarray, target: np.ndarray) -> 
 def best_evidence(values: np.ndarray, target: np.ndarray) -> float:
     starts = [(0, 0), (4, 2)]
     return max(
-        -optimize.minimize(lambda p: -evidence(p, values, target), start, method="Nelder-Mead",
-                           options={"fatol": 1e-8, "maxiter": 1000}).fun
+        -optimize.minimize(
+            lambda p: -evidence(p, values, target),
+            start,
+            method="Nelder-Mead",
+            options={"fatol": 1e-8, "maxiter": 1000},
+        ).fun
         for start in starts
     )
 
@@ -72,8 +79,8 @@ def test_logme_of_features_that_tell_nothing_is_that_of_noise_alone():
 
 def test_logme_of_features_that_tell_all_is_high_and_finite():
     labels = np.arange(30) % 3
-    told = logme(np.eye(3)[labels], labels)
-    assert np.isfinite(told) and told > logme(*clusters(30, 3, 3, 3.0)) + 1
+    evidence = logme(np.eye(3)[labels], labels)
+    assert np.isfinite(evidence) and evidence > logme(*clusters(30, 3, 3, 3.0)) + 1
 
 
 def test_logme_does_not_depend_on_scale_rotation_or_the_names_of_classes():
@@ -133,9 +140,7 @@ def test_h_score_is_its_definition(n, d):
 
 @pytest.fixture
 def unregularised(monkeypatch):
-    monkeypatch.setattr(
-        transferability, "ledoit_wolf", lambda values: (np.cov(values.T, bias=True), 0.0)
-    )
+    monkeypatch.setattr(measures, "ledoit_wolf", lambda values: (np.cov(values.T, bias=True), 0.0))
 
 
 def test_without_shrinkage_h_score_is_the_sum_of_squared_canonical_correlations(unregularised):
@@ -183,7 +188,7 @@ def test_cka_is_1_for_rotated_scaled_shifted_features_and_less_for_stretched_one
     assert linear_cka(values, values * [100, 1, 1, 1, 1]) < 0.9
 
 
-def test_cka_of_unrelated_features_is_as_high_as_it_is_said_to_be():
+def test_cka_of_unrelated_features_is_as_high_as_documented():
     first, second = np.random.default_rng(0).normal(size=(2, 400, 200))
     assert linear_cka(first, second) == pytest.approx(200 / 600, abs=0.02)
 
@@ -205,9 +210,10 @@ def softmax_regression(values, labels, strength) -> np.ndarray:
         slope = inputs.T @ (np.exp(logs) - targets) / len(inputs) + strength * pulled * weights
         return value, slope.ravel()
 
-    found = optimize.minimize(loss, np.zeros(np.prod(shape)), jac=True, method="BFGS",
-                              options={"gtol": 1e-9})
-    return found.x.reshape(shape)
+    optimum = optimize.minimize(
+        loss, np.zeros(np.prod(shape)), jac=True, method="BFGS", options={"gtol": 1e-9}
+    )
+    return optimum.x.reshape(shape)
 
 
 def predicted(weights, values):
@@ -226,8 +232,14 @@ def test_probe_is_the_optimum_at_the_strength_that_cross_validation_chooses(seed
     fold, right = np.array(fold), {}
     for strength in (10, 1, 0.1, 0.01, 0.001):
         right[strength] = sum(
-            (predicted(softmax_regression(values[fold != k] / scale, labels[fold != k], strength),
-                       values[fold == k] / scale) == labels[fold == k]).sum() for k in range(3)
+            (
+                predicted(
+                    softmax_regression(values[fold != k] / scale, labels[fold != k], strength),
+                    values[fold == k] / scale,
+                )
+                == labels[fold == k]
+            ).sum()
+            for k in range(3)
         )
     best = softmax_regression(values / scale, labels, max(right, key=right.get))
     expected = predicted(best, others / scale) == other_labels
@@ -235,8 +247,8 @@ def test_probe_is_the_optimum_at_the_strength_that_cross_validation_chooses(seed
 
 
 def test_probe_separates_what_can_be_separated_and_only_that():
-    told, labels = clusters(90, 10, apart=5.0)
-    assert linear_probe(told, labels, *clusters(90, 10, apart=5.0, seed=1)).mean() > 0.98
+    separable, labels = clusters(90, 10, apart=5.0)
+    assert linear_probe(separable, labels, *clusters(90, 10, apart=5.0, seed=1)).mean() > 0.98
     noise = np.random.default_rng(0).normal(size=(400, 10))
     labels = np.arange(400) % 4
     assert linear_probe(noise[:200], labels[:200], noise[200:], labels[200:]).mean() < 0.4
@@ -255,7 +267,8 @@ def test_probe_does_not_depend_on_shift_or_scale():
 def test_probe_of_classes_with_few_images(sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     values = np.eye(len(sizes))[labels] + 0.01 * np.random.default_rng(0).normal(
-        size=(len(labels), len(sizes)))
+        size=(len(labels), len(sizes))
+    )
     assert linear_probe(values, labels, values, labels).mean() >= max(sizes) / sum(sizes)
 
 
@@ -266,7 +279,7 @@ def test_probe_counts_a_class_it_has_never_seen_as_wrong_and_takes_one_image():
 
 def test_probe_refuses_what_does_not_match():
     values, labels = clusters()
-    with pytest.raises(ValueError, match=r"\(60, 5\).*59 labels"):
+    with pytest.raises(ValueError, match=r"\(60, 5\).*\(59, 5\)"):
         linear_probe(values, labels, values, labels[:59])
     with pytest.raises(ValueError, match=r"\(60, 4\).*\(60, 5\)"):
         linear_probe(values, labels, values[:, :4], labels)
@@ -277,7 +290,9 @@ def test_probe_refuses_what_does_not_match():
 # edge cases of every measure
 
 MEASURES = {
-    "logme": logme, "h_score": h_score, "probe": lambda v, y: linear_probe(v, y, v, y).mean(),
+    "logme": logme,
+    "h_score": h_score,
+    "probe": lambda v, y: linear_probe(v, y, v, y).mean(),
 }
 
 
@@ -289,8 +304,8 @@ def test_awkward_features_have_a_measure(name, case):
         labels = np.where(np.arange(30) == 4, 3, labels)
     if case == "constant feature":
         values[:, 2] = 1.5
-    found = MEASURES[name](values.astype(np.float32) if case == "float32" else values, labels)
-    assert isinstance(found, float) and np.isfinite(found)
+    result = MEASURES[name](values.astype(np.float32) if case == "float32" else values, labels)
+    assert isinstance(result, float) and np.isfinite(result)
 
 
 @pytest.mark.parametrize("measure", [*MEASURES.values(), leep])
@@ -298,7 +313,7 @@ def test_what_cannot_be_measured_is_refused(measure):
     values, labels = probabilities(), clusters()[1]
     broken = values.copy()
     broken[3, 1] = np.nan
-    for wrong, given, message in [
+    for wrong, targets, message in [
         (broken, labels, "1 of the features are not finite"),
         (values, labels[:59], r"60 rows .* \(59,\)"),
         (values, np.eye(3)[labels], r"60 rows .* \(60, 3\)"),
@@ -308,7 +323,7 @@ def test_what_cannot_be_measured_is_refused(measure):
         (np.tile(values[:1], (60, 1)), labels, "same for every image"),
     ]:
         with pytest.raises(ValueError, match=message):
-            measure(wrong, given)
+            measure(wrong, targets)
 
 
 def test_cka_refuses_what_cannot_be_compared():
@@ -323,8 +338,8 @@ def test_cka_refuses_what_cannot_be_compared():
 
 @pytest.mark.parametrize("measure", [logme, h_score])
 def test_a_better_fit_is_higher(measure):
-    found = [measure(*clusters(100, 10, apart=apart)) for apart in (0, 0.3, 1, 3)]
-    assert found == sorted(found)
+    fits = [measure(*clusters(100, 10, apart=apart)) for apart in (0, 0.3, 1, 3)]
+    assert fits == sorted(fits)
 
 
 # features
@@ -336,22 +351,23 @@ def run(monkeypatch):
     random = np.random.default_rng(0)
     pool = random.integers(256, size=(50, 3, 32, 32)).astype(np.uint8)
     labels = torch.arange(50) % 3
-    splits = {name: Split(pool, np.arange(50)[part], labels[part]) for name, part in
-              (("train", slice(0, 30)), ("val", slice(30, 40)), ("test", slice(40, 50)))}
-    monkeypatch.setattr(extraction, "load", lambda run: Task("noise", tuple("abc"), **splits))
+    splits = {
+        name: Split(pool, np.arange(50)[part], labels[part])
+        for name, part in (("train", slice(0, 30)), ("val", slice(30, 40)), ("test", slice(40, 50)))
+    }
+    monkeypatch.setattr(FEATURES, "load", lambda run: Task("noise", tuple("abc"), **splits))
     return lambda **changes: Run(**{"task": "noise", "size": 32, "batch_size": 2, **changes})
 
 
 def inputs(run: Run, model) -> torch.Tensor:
     mean, std = (torch.tensor(model.pretrained_cfg[each]) for each in ("mean", "std"))
-    images = features_file.load(run).train.images(torch.arange(30)) / 255
+    images = FEATURES.load(run).train.images(torch.arange(30)) / 255
     return (images - mean[:, None, None]) / std[:, None, None]
 
 
 def test_pretrained_features_and_source_probabilities_are_the_models(run):
     train, val = features(run())
-    model = models.with_source_head("xception_small", models.read_weights("pretrained",
-                                                                          "xception_small"))
+    model = with_source_head("xception_small", read_weights("pretrained", "xception_small"))
     with torch.no_grad():
         logits = model.eval()(inputs(run(), model)).double()
     assert (train.values.shape, val.values.shape) == ((30, 256), (10, 256))
@@ -365,22 +381,24 @@ def test_pretrained_features_and_source_probabilities_are_the_models(run):
 
 @pytest.mark.parametrize("name", ["xception_small", "test_resnet", "test_efficientnet"])
 def test_random_features_are_of_the_weights_that_the_run_starts_from(run, name):
-    asked = run(model=name, init="random", seed=4, augmentation="crop", transferred="none")
-    train, _ = features(asked)
+    base = run(model=name, init="random", seed=4, augmentation="crop", transferred="none")
+    train, _ = features(base)
     torch.manual_seed(4)
-    model = models.build(name, 3).eval()
+    model = build(name, 3).eval()
     with torch.no_grad():
-        expected = model.forward_head(model.forward_features(inputs(asked, model)), pre_logits=True)
+        expected = model.forward_head(model.forward_features(inputs(base, model)), pre_logits=True)
     assert train.source is None
     assert np.allclose(train.values, expected, rtol=1e-4, atol=1e-6 * expected.abs().max().item())
 
 
 def test_weights_from_a_file_with_and_without_their_head(run, tmp_path):
     torch.manual_seed(0)
-    states = models.build("test_resnet", 9).state_dict()
+    states = build("test_resnet", 9).state_dict()
     save_file(states, tmp_path / "whole.safetensors")
-    save_file({name: state for name, state in states.items() if not name.startswith("fc.")},
-              tmp_path / "body.safetensors")
+    save_file(
+        {name: state for name, state in states.items() if not name.startswith("fc.")},
+        tmp_path / "body.safetensors",
+    )
     whole, _ = features(run(model="test_resnet", init=str(tmp_path / "whole.safetensors")))
     body, _ = features(run(model="test_resnet", init=str(tmp_path / "body.safetensors")))
     assert np.array_equal(whole.values, body.values)
@@ -391,12 +409,12 @@ def test_weights_from_a_file_with_and_without_their_head(run, tmp_path):
 
 def test_an_init_run_is_the_source(run, monkeypatch):
     torch.manual_seed(0)
-    states = models.build("test_resnet", 5).state_dict()
+    states = build("test_resnet", 5).state_dict()
     source = run(model="test_resnet", init="random", epochs=1)
-    asked = []
-    monkeypatch.setattr(extraction, "initial_weights", lambda run: asked.append(run.init) or states)
+    origins = []
+    monkeypatch.setattr(FEATURES, "initial_weights", lambda run: origins.append(run.init) or states)
     train, _ = features(run(model="test_resnet", init=source))
-    assert asked == [source] and train.source.shape == (30, 5)
+    assert origins == [source] and train.source.shape == (30, 5)
 
 
 # rank correlation
@@ -438,10 +456,16 @@ def test_perfect_order_still_leaves_doubt():
     assert rank_correlation(np.arange(8), -np.arange(8)) == pytest.approx((-1, -1, -low))
 
 
-@pytest.mark.parametrize("x, y", [
-    ([1, 2, 3, 4], [1, 2, 3, 4]), ([1, 2, 3, 4], [2, 1, 4, 3]), ([1, 1, 2, 3], [5, 1, 1, 7]),
-    ([3, 1, 2, 5, 4], [1, 1, 2, 2, 3]), ([3, 1, 2, 5, 4, 6], [6, 4, 5, 2, 3, 1]),
-])
+@pytest.mark.parametrize(
+    "x, y",
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4]),
+        ([1, 2, 3, 4], [2, 1, 4, 3]),
+        ([1, 1, 2, 3], [5, 1, 1, 7]),
+        ([3, 1, 2, 5, 4], [1, 1, 2, 2, 3]),
+        ([3, 1, 2, 5, 4, 6], [6, 4, 5, 2, 3, 1]),
+    ],
+)
 def test_permutation_p_counts_all_pairings(x, y):
     ranks = [stats.rankdata(each) for each in (x, y)]
     sums = np.array([np.dot(order, ranks[1]) for order in permutations(ranks[0])])
