@@ -1,4 +1,4 @@
-"""The drawn worlds: pictures depend on what is asked for, never on how it is asked."""
+"""The drawn worlds: a picture depends on its class and index, never on the batch or threads."""
 
 from functools import partial
 from zlib import crc32
@@ -138,7 +138,7 @@ def test_a_mistake_is_named_with_its_remedy(arguments, remedy):
 # what sets the target worlds apart
 
 
-def throw(scene, label: int):
+def drawn(scene, label: int):
     """The scene of a class with always the same dice, for 20 pictures."""
     return scene(label, Dice([np.random.default_rng([1, row]) for row in range(20)]))
 
@@ -151,7 +151,7 @@ def test_kin_has_designs_that_the_source_has_not():
 def test_many_are_the_designs_after_the_twelve():
     for label in (0, 39):
         pictures = [
-            repr(throw(scene, at).parts)
+            repr(drawn(scene, at).parts)
             for scene, at in ((kin.many, label), (kin.plain, 12 + label), (kin.plain, label))
         ]
         assert pictures[0] == pictures[1] != pictures[2]
@@ -168,7 +168,7 @@ def test_the_variants_of_a_design_differ_in_two_parts():
 
 def test_the_recoloured_have_the_same_colours_in_all_classes():
     seen = [
-        {repr(part.colour) for part in throw(kin.recoloured, label).parts} for label in range(12)
+        {repr(part.colour) for part in drawn(kin.recoloured, label).parts} for label in range(12)
     ]
     assert len(set.union(*seen)) == 3
 
@@ -190,7 +190,7 @@ def test_a_wrong_label_is_that_of_a_picture_of_another_class(index, shown):
 
 
 def test_aircraft_differ_in_form_and_never_in_colour():
-    variants = [throw(aircraft.scene, label).parts for label in range(12)]
+    variants = [drawn(aircraft.scene, label).parts for label in range(12)]
     colours = {repr([part.colour for part in parts]) for parts in variants}
     assert len(colours) == 1
     assert len({repr(parts) for parts in variants}) == 12
@@ -198,13 +198,13 @@ def test_aircraft_differ_in_form_and_never_in_colour():
 
 def test_palettes_differ_in_colour_and_never_in_form():
     def forms(label):
-        return [vars(part) | {"colour": None} for part in throw(palettes.scene, label).parts]
+        return [vars(part) | {"colour": None} for part in drawn(palettes.scene, label).parts]
 
     assert len({repr(forms(label)) for label in range(12)}) == 1
 
 
-def test_so_many_things_are_counted():
+def test_label_plus_one_objects_are_visible():
     for label in range(12):
-        _, *things = throw(counts.scene, label).parts  # the first is the ground
-        there = sum(part.opacity for part in things)
-        assert (there == label + 1).all()
+        _, *objects = drawn(counts.scene, label).parts  # the first is the ground
+        visible = sum(part.opacity for part in objects)
+        assert (visible == label + 1).all()

@@ -93,7 +93,7 @@ def scene(label: int, dice: Dice) -> Scene:
 
 
 def depict(kind: Design, dice: Dice, palette: list[Colour] | None = None) -> Scene:
-    """Draw a design, in other colours than its own if given; places and shapes vary a little."""
+    """Draw a design in its own colours or in a palette; places and shapes vary a little."""
     palette = palette or [_colour(dice, *entry) for entry in kind.palette]
     parts = []
     for group in kind.groups:
