@@ -85,10 +85,10 @@ def pretrain(names: Sequence[str] = ()) -> list[Record]:
 
 
 def _write_card(name: str, weights: Path, record: Record) -> None:
-    pictures = f"{len(record.classes)} classes of synthetic pictures, no photograph among them"
+    classes = len(record.classes)
     card = {
         "command": f"tlkit pretrain {name}",
-        "data": f"drawn_source: {pictures}",
+        "data": f"drawn_source: {classes} classes of synthetic pictures, no photograph among them",
         "recipe": record.recipe,
         "test_accuracy": round(record.accuracy, 4),
         "val_accuracy": round(record.val_accuracy, 4),

@@ -11,8 +11,7 @@ import optuna
 import pandas as pd
 import torch
 from filelock import FileLock
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import JournalStorage, journal
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tlkit.experiments.arms import Arms, coordinates
@@ -37,12 +36,12 @@ def search(
 ) -> pd.DataFrame:
     """Search `space`, fields of `Run` with their values, for every arm; a row per arm and trial.
 
-    A trial is the arm's run with one value for each field. It is trained as by `sweep` and judged
-    by its validation accuracy. `arms` and `names` are those of `sweep`. `sampler` is "grid" (each
-    setting once, in random order), "random" (with replacement), "tpe" or "gp" (Bayesian, after a
-    few random trials). Arms are searched in parallel. With one seed all begin with the same random
-    settings. Columns: arm (the label), the coordinates, trial (from 1), the fields, val_accuracy
-    (0 … 1), key. There are `trials` rows per arm, or all settings if a grid has fewer.
+    A trial is the arm's run with one value for each field, trained as by `sweep` and judged by its
+    validation accuracy. `arms` and `names` are those of `sweep`. `sampler` is "grid" (each setting
+    once, in random order), "random" (with replacement), "tpe" or "gp" (Bayesian, after a few random
+    trials). With one seed all arms begin with the same random settings. Columns: arm (the label),
+    the coordinates, trial (from 1), the fields, val_accuracy (0 … 1), key. There are `trials` rows
+    per arm, or all settings if a grid has fewer.
 
     Optuna stores the trials under `home()/searches`. After an interrupt the same call carries on
     (without the trial that was interrupted), more trials continue fewer, and several processes
@@ -56,8 +55,7 @@ def search(
     named = [(coordinates(arm, names), run) for arm, run in arms.items()]
     if os.environ.get("TLKIT_DRY_RUN"):
         first = strategy.first()
-        table = dry_run([(arm, replace(run, **first)) for arm, run in named])
-        return table[["arm", *names, "val_accuracy"]].assign(trial=1, **first)
+        return dry_run((arm, replace(run, **first)) for arm, run in named).assign(trial=1, **first)
     jobs = [(arm, run, strategy, strategy.at_most(trials)) for arm, run in named]
     return pd.concat(in_parallel(_search, jobs, "searches"), ignore_index=True)
 
@@ -89,7 +87,7 @@ def _study(base: Run, strategy: Strategy) -> tuple[optuna.Study, FileLock]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.asked")
     with lock:
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage = JournalStorage(journal.JournalFileBackend(str(path)))
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
         )

@@ -16,6 +16,7 @@ from tlkit.experiments.workers import in_parallel
 from tlkit.images.pools import look_again
 from tlkit.recipe import Run
 
+# What the benchmark and the report need of each run, beside its coordinates.
 SHORT = ("task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed")
 MEASURED = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
 
@@ -30,7 +31,7 @@ def sweep(arms: Arms, seeds: Iterable[int] = range(5), names: Sequence[str] = ()
 
     Columns: arm (the label), the coordinates, every field of `Run` that is not a coordinate
     (weight_decay as it is applied), classes (their number), accuracy and val_accuracy (0 … 1),
-    parameters, trainable, seconds, key. `in_parallel` says where the runs are trained. After an
+    parameters, trainable, seconds, key. `in_parallel` chooses where the runs are trained. After an
     interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
     two steps instead. Raises ValueError without an arm or a seed, and what `coordinates` raises.
     """
