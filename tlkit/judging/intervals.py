@@ -52,10 +52,12 @@ class Evidence:
     def clearance(self, at_least: float) -> float:
         """Return how far above `at_least` the mean lies, in half-widths of its interval.
 
-        1 is just supported. Without an interval the unit is that of the mean.
+        1 is just supported. Without an interval, or with one of no width, it is in the unit of the
+        mean.
         """
         low, high = self.interval()
-        return (self.mean - at_least) / ((high - low) / 2 if np.isfinite(high - low) else 1.0)
+        half = (high - low) / 2
+        return (self.mean - at_least) / (half if 0 < half < np.inf else 1.0)
 
 
 @dataclass(frozen=True)
