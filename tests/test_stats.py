@@ -426,6 +426,13 @@ def test_differences_without_further_coordinates_and_of_another_metric(results):
     assert (row["mean"], row["text"]) == (pair.mean, str(pair))
 
 
+def test_a_coordinate_wins_over_the_number_of_test_images(results):
+    arms = {(scheme, 10): 60.0 + 10 * number for number, scheme in enumerate(("L2", "L2-SP"))}
+    table = results(arms, names=("scheme", "images"))
+    (row,) = differences(table, of="scheme", to="L2", by=["images"]).to_dict("records")
+    assert (row["images"], row["scheme"], row["minus"]) == (10, "L2-SP", "L2")
+
+
 def test_differences_leave_out_rows_without_the_coordinate(results):
     """As where a table is put together from two sweeps."""
     table = results(GRID, names=("target", "lr"))
