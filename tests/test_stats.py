@@ -299,6 +299,13 @@ def test_an_estimate_from_one_value_is_undecided():
     assert estimate.interval() == (-np.inf, np.inf) and estimate.verdict(0) == "undecided"
 
 
+def test_an_estimate_of_equal_values_is_judged_by_its_mean():
+    estimate = Estimate.t([2.0, 2.0, 2.0])
+    assert estimate.interval() == (2, 2) and str(estimate) == "+2.00 [2.00, 2.00]"
+    assert (estimate.verdict(2), estimate.verdict(2.1)) == ("supported", "contradicted")
+    assert estimate.clearance(0.5) == 1.5
+
+
 def test_the_family_s_level_is_bonferronis():
     """One side of an interval is wrong with (1 - LEVEL) / FAMILY at most, so any with 1 - LEVEL."""
     assert FAMILY == 60

@@ -52,8 +52,7 @@ class Evidence:
     def clearance(self, at_least: float) -> float:
         """Return how far above `at_least` the mean lies, in half-widths of its interval.
 
-        1 is just supported. Without an interval, or with one of no width, it is in the unit of the
-        mean.
+        1 is just supported. Without an interval, or with one of no width: in the unit of the mean.
         """
         low, high = self.interval()
         half = (high - low) / 2

@@ -27,8 +27,7 @@ class Comparison:
 class Claim:
     """A falsifiable statement, and the comparisons that must all hold for it.
 
-    A claim that is not about arms has a `quantity` instead, such as a correlation, and its least
-    value; some have both.
+    A claim that is not about arms has a `quantity` instead, such as a correlation. Some have both.
     """
 
     id: str
