@@ -87,5 +87,5 @@ def test_a_step_takes_some_time_and_leaves_the_threads_alone():
     import torch
 
     threads = torch.get_num_threads()
-    assert 0 < forecast.step_seconds(3) < 60
+    assert 0 < forecast.step_seconds() < 60
     assert torch.get_num_threads() == threads

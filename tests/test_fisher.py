@@ -221,7 +221,7 @@ def factors(kind, names, run=BASE, weights=None, task=None):
     """The factors that a run's penalty has for the named parameters, at any step."""
     model = build(run.model, 3)
     _, train, *_ = feed(model, task or tiny_task(), run)
-    function = information(run, model, weights, train)(kind, names)
+    function = information(run, model, weights, train, kind, names)
     return function and function(())
 
 

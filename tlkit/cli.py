@@ -91,11 +91,10 @@ def run(options: Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     start, failed = time.monotonic(), False
     endings = execute_all(shares, folder, profile, dry_run, jobs)
-    for number, ending in enumerate(endings, start=1):
+    for number, (name, error) in enumerate(endings, start=1):
         done = f"[{number}/{len(shares)}] after {(time.monotonic() - start) / 60:.1f} min"
-        status = f"failed at {ending.error}" if ending.error else "ok"
-        print(f"{done} {ending.name}: {status}", flush=True)
-        failed = failed or bool(ending.error)
+        print(f"{done} {name}: {f'failed at {error}' if error else 'ok'}", flush=True)
+        failed |= error is not None
     print(f"Report: {write(folder)}")
     return int(failed)
 

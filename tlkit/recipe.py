@@ -11,14 +11,7 @@ from typing import Any
 
 from tlkit.ground.names import check_name
 
-AUGMENTATIONS = ("none", "crop", "colour", "randaugment")
 FISHERS = ("", "source", "target", "as coded")
-HALVES = ("both", "first", "second")
-LAYERS = ("source", "random")
-NORMALISATIONS = ("weights", "half", "imagenet", "images")
-NORMS = ("none", "batchnorm", "l2")
-PARAMETERS = ("weights", "all")
-SCHEDULES = ("cosine", "step")
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Pull:
     fisher: str = ""  # the F above: 1, or the diagonal Fisher information (`training/fisher.py`)
 
     def __post_init__(self) -> None:
-        check_name("parameters of a penalty", self.parameters, PARAMETERS)
+        check_name("parameters of a penalty", self.parameters, ("weights", "all"))
         check_name("Fisher information of a penalty", self.fisher, FISHERS)
         object.__setattr__(self, "strength", float(self.strength))
         if not self.strength >= 0:
@@ -80,8 +73,8 @@ class Head:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", float(self.scale))  # equal runs have equal keys
-        check_name("layer of a head", self.layer, LAYERS)
-        check_name("norm of a head", self.norm, NORMS)
+        check_name("layer of a head", self.layer, ("source", "random"))
+        check_name("norm of a head", self.norm, ("none", "batchnorm", "l2"))
         for name in ("scale", "new_layers", "width"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Head.{name} must be above 0, not {getattr(self, name)!r}")
@@ -107,7 +100,7 @@ class Run:
     half: str = "both"  # of the training images: runs on "first" and "second" share none
     normalisation: str = "weights"  # as they were trained; "half": mean = std = 0.5, "imagenet",
     # or mean and std of the training "images"
-    augmentation: str = "none"  # one of AUGMENTATIONS
+    augmentation: str = "none"  # "crop", "colour", "randaugment": see `augment`
     mixup: float = 0.0  # alpha of the Beta distribution of the shares; 0: none
     label_smoothing: float = 0.0  # 0 … 1
     epochs: int = 20
@@ -142,9 +135,8 @@ class Run:
 
     def decay(self) -> float:
         """Return the optimizer's weight decay: a penalty replaces it, unless both are given."""
-        if self.weight_decay is None:
-            return 0.0 if self.penalty else 1e-4
-        return float(self.weight_decay)
+        default = 0.0 if self.penalty else 1e-4
+        return default if self.weight_decay is None else float(self.weight_decay)
 
 
 def _pairs(scales: Iterable[tuple[int | str, float]]) -> tuple[tuple[int | str, float], ...]:
@@ -164,10 +156,10 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
 }
 _WORDS = {
     "frozen_bn": ("eval", "drift"),
-    "augmentation": AUGMENTATIONS,
-    "half": HALVES,
-    "normalisation": NORMALISATIONS,
-    "schedule": SCHEDULES,
+    "augmentation": ("none", "crop", "colour", "randaugment"),
+    "half": ("both", "first", "second"),
+    "normalisation": ("weights", "half", "imagenet", "images"),
+    "schedule": ("cosine", "step"),
 }
 _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # field -> limits in words, test
     "init": ("a word, a path as text or a Run", lambda init: isinstance(init, (str, Run))),
@@ -175,7 +167,7 @@ _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # field -> limits in
     "size": _whole(1),
     "train_per_class": (
         "a whole number of at least 1, or None",
-        lambda n: n is None or isinstance(n, int) and n >= 1,
+        lambda n: n is None or (isinstance(n, int) and n >= 1),
     ),
     "val_per_class": _whole(0),
     "mixup": ("0 or above", lambda alpha: alpha >= 0),

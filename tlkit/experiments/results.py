@@ -67,7 +67,7 @@ def _tables(name: str, folder: Path) -> pd.DataFrame:
     for path in sorted(folder.glob(f"*/{name}.csv")):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         table = table.rename(columns={"parameters": "weights"})  # of runs: how many the network has
-        table.insert(0, "notebook", path.parent.name.rpartition("-")[0])
-        table.insert(1, "parameters", (path.parent / "parameters.json").read_text("utf-8"))
-        tables.append(table)
+        call = (path.parent / "parameters.json").read_text("utf-8")
+        notebook = path.parent.name.rpartition("-")[0]
+        tables.append(table.assign(notebook=notebook, parameters=call))
     return pd.concat(tables, ignore_index=True).fillna("")

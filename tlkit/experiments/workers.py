@@ -15,10 +15,8 @@ from tlkit.images.pools import look_again
 
 def workers() -> int:
     """Return how many processes train at a time: TLKIT_JOBS, or one per core, or one for a GPU."""
-    jobs = os.environ.get("TLKIT_JOBS")
-    if jobs:
-        return int(jobs)
-    return 1 if torch.cuda.is_available() else cpu_count()
+    default = 1 if torch.cuda.is_available() else cpu_count()
+    return int(os.environ.get("TLKIT_JOBS") or default)
 
 
 def in_parallel(job: Callable, arguments: Sequence[tuple], what: str) -> list:

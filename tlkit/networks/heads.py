@@ -38,16 +38,13 @@ def grow(model: nn.Module, head: Head, weights: Mapping[str, torch.Tensor] | Non
     if weights is None or f"{path}.weight" not in weights:
         raise ValueError(f"the initial weights have no classification layer {path} to keep")
     units = len(weights[f"{path}.weight"])
-    widths = [units] + [head.width] * (head.new_layers - 1)
-    new: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        new += [nn.Linear(inputs, outputs), nn.ReLU()]
-    new.append(nn.Linear(widths[-1], replaced.out_features))
+    widths = [units, *[head.width] * (head.new_layers - 1), replaced.out_features]
+    new = [each for ends in pairwise(widths) for each in (nn.Linear(*ends), nn.ReLU())]
     layer = nn.Linear(replaced.in_features, units)
     if head.layer == "source":
         layer.load_state_dict({name: weights[f"{path}.{name}"] for name in ("weight", "bias")})
     layer.requires_grad_(head.trained)
     norms = {"batchnorm": [nn.BatchNorm1d(units)], "l2": [ScaledNorm(units, head.scale)]}
     parent, _, name = path.rpartition(".")
-    grown = nn.Sequential(layer, *norms.get(head.norm, []), *new)
+    grown = nn.Sequential(layer, *norms.get(head.norm, []), *new[:-1])
     setattr(model.get_submodule(parent), name, grown)

@@ -26,10 +26,7 @@ def transfer(model: nn.Module, weights: Mapping[str, torch.Tensor], names: Colle
             f"the weights do not fit {len(wrong)} of the {len(names)} tensors to transfer, such "
             f"as {wrong[0]}; transfer fewer modules, or give weights of this very model"
         )
-    with torch.no_grad():
-        for name in names:
-            if name in weights:
-                state[name].copy_(weights[name])
+    model.load_state_dict({name: weights[name] for name in names if name in weights}, strict=False)
 
 
 def freeze(model: nn.Module, names: Collection[str], batch_norm: str = "eval") -> None:

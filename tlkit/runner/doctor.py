@@ -27,36 +27,31 @@ def examine() -> Iterator[tuple[str, str]]:
     machine = environment()
     yield "versions", ", ".join(f"{name} {machine[name]}" for name in VERSIONS)
     yield "system", f"{machine['system']}, {machine['cores']} cores, {workers()} training processes"
-    yield "device", _device()
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(home()))
+    gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    cpu = "CPU: lab and smoke; paper only as --dry-run"
+    yield "device", f"{gpu.name}, {gpu.total_memory / GB:.0f} GB" if gpu else cpu
+    there = next(each for each in (home().absolute() / "records").parents if each.exists())
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(there)
     yield "memory", _enough(memory.available, memory.total, NEEDED["memory"])
     yield "disk", f"{_enough(disk.free, disk.total, NEEDED['disk'])} at {home().absolute()}"
     yield "weights", _shipped_weights()
     yield "network", _network()
-    yield "public data", _public()
-    yield "image folders", _folders()
+    public = [name for name in SETS if (home() / "public" / SETS[name].folder).is_dir()]
+    yield "public data", f"{', '.join(public) or 'none'} of {', '.join(SETS)}"
+    folders = [each.name for each in sorted(home().glob("images/*")) if each.is_dir()]
+    yield "image folders", ", ".join(folders) or f"none under {home().absolute() / 'images'}"
     step = step_seconds()
     yield "speed", f"{1000 * step:.0f} ms for a training step of the small Xception"
     yield "smoke", "a few minutes for all notebooks"
     total = sum(lab_minutes(step, workers()).values())
     yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
-    yield "paper", _paper()
-
-
-def _device() -> str:
-    if not torch.cuda.is_available():
-        return "CPU: lab and smoke; paper only as --dry-run"
-    device = torch.cuda.get_device_properties(0)
-    return f"{device.name}, {device.total_memory / GB:.0f} GB"
+    hours = "`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"
+    yield "paper", hours if gpu else f"not without a GPU; {hours}"
 
 
 def _enough(free: float, total: float, needed: float) -> str:
     verdict = "enough" if free >= needed * GB else f"TOO LITTLE: lab needs {needed} GB free"
     return f"{free / GB:.1f} of {total / GB:.1f} GB free, {verdict}"
-
-
-def _existing(path: Path) -> Path:
-    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
 
 
 def _shipped_weights() -> str:
@@ -66,14 +61,12 @@ def _shipped_weights() -> str:
     missing = [name for name, file in files.items() if not file.is_file()]
     if missing:
         return f"MISSING: {', '.join(missing)}; clone the repository again, or run tlkit pretrain"
-    damaged = [name for name, file in files.items() if not _intact(file)]
+    digests = {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    cards = {name: file.with_suffix(".json").read_text() for name, file in files.items()}
+    damaged = [name for name in files if digests[name] not in cards[name]]
     if damaged:
         return f"DAMAGED: {', '.join(damaged)}; clone the repository again"
     return f"{len(files)} files of the small Xception, as their cards say"
-
-
-def _intact(file: Path) -> bool:
-    return sha256(file.read_bytes()).hexdigest() in file.with_suffix(".json").read_text()
 
 
 def _network() -> str:
@@ -82,20 +75,3 @@ def _network() -> str:
     except OSError:
         return "none: lab and smoke need none; paper does, for weights and data"
     return "reaches the hub of pretrained weights"
-
-
-def _public() -> str:
-    here = [name for name in SETS if (home() / "public" / SETS[name].folder).is_dir()]
-    return f"{', '.join(here) or 'none'} of {', '.join(SETS)}"
-
-
-def _folders() -> str:
-    folder = home() / "images"
-    names = [each.name for each in sorted(folder.glob("*")) if each.is_dir()]
-    return ", ".join(names) or f"none under {folder.absolute()}"
-
-
-def _paper() -> str:
-    if not torch.cuda.is_available():
-        return "not without a GPU; `tlkit run --profile paper --dry-run` tries every arm"
-    return "`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"

@@ -1,12 +1,11 @@
 """Forecast how long the notebooks take on this machine, from a few timed training steps."""
 
 import json
-import time
 from collections.abc import Sequence
-from statistics import median
 
 import torch
 import torch.nn.functional as F
+from torch.utils.benchmark import Timer
 
 from tlkit.ground.paths import SHIPPED
 from tlkit.networks.models import build
@@ -14,26 +13,22 @@ from tlkit.networks.models import build
 REFERENCE = SHIPPED / "reference" / "times.json"  # of a run of all notebooks on two cores
 
 
-def step_seconds(steps: int = 12) -> float:
+def step_seconds() -> float:
     """Return the median seconds of a training step of the small Xception: 16 images, one thread.
 
-    The step is written out here, so that no images have to be loaded. The first third of the
-    steps does not count, because they are slower.
+    The step is written out here, so that no images have to be loaded.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     model = build("xception_small", 12).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     images = torch.randn(16, 3, 40, 40).contiguous(memory_format=torch.channels_last)
-    labels, seconds = torch.arange(16) % 12, []
-    for _ in range(steps):
-        start = time.perf_counter()
+    labels = torch.arange(16) % 12
+
+    def step() -> None:
         F.cross_entropy(model(images), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
-        seconds.append(time.perf_counter() - start)
-    torch.set_num_threads(threads)
-    return median(seconds[steps // 3 :])
+
+    return Timer("step()", globals={"step": step}).blocked_autorange(min_run_time=0.5).median
 
 
 def lab_minutes(step: float, jobs: int) -> dict[str, float]:

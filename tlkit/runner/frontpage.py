@@ -42,10 +42,8 @@ def answers() -> str:
 def _drawn(name: str) -> pd.DataFrame:
     """Return a table of the reference, only of runs with the notebooks' own parameters."""
     table = reference(name, "lab")
-    own = [
-        not any(v for k, v in json.loads(p).items() if k != "profile") for p in table["parameters"]
-    ]
-    return table[own]
+    calls = table["parameters"].map(json.loads)
+    return table[[not any(call[name] for name in call if name != "profile") for call in calls]]
 
 
 def _answer(judged: Claim, rows: pd.DataFrame) -> str:
@@ -54,9 +52,9 @@ def _answer(judged: Claim, rows: pd.DataFrame) -> str:
         counts = rows["verdict"].value_counts()
         words = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
         return f"{judged.statement} Of {len(rows)} ways to test it: {words}."
-    row = rows.iloc[0]
-    mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
-    return f"**{row['verdict']}** ({in_words(mean, low, high)}): {judged.meaning(row['verdict']) or judged.statement}"
+    verdict, mean, low, high = rows.iloc[0][["verdict", "mean", "low", "high"]]
+    difference = in_words(float(mean), float(low), float(high))
+    return f"**{verdict}** ({difference}): {judged.meaning(verdict) or judged.statement}"
 
 
 def draw() -> plt.Figure:

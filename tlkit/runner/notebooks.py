@@ -4,7 +4,6 @@ import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,14 +24,6 @@ from tlkit.runner.parameters import check, declared
 
 FOLDER = ROOT / "notebooks"
 Parameters = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How one notebook ended. `error` has the cell that failed and the end of its traceback."""
-
-    name: str
-    error: str | None
 
 
 def available() -> list[Path]:
@@ -82,8 +73,8 @@ def has_sweep(path: Path) -> bool:
 
 def execute_all(
     shares: Mapping[Path, Parameters], folder: Path, profile: str, dry_run: bool, workers: int
-) -> Iterator[Ending]:
-    """Run notebooks with their parameters, into `folder`; yield how each ended.
+) -> Iterator[tuple[str, str | None]]:
+    """Run notebooks with their parameters, into `folder`; yield the name and error of each.
 
     Two run at a time, each with half of the `workers`. (With two workers, every kernel trains by
     itself: no worker has to import PyTorch, and no core waits while a notebook draws.) The last
@@ -108,11 +99,11 @@ def execute_all(
 
 def execute(
     path: Path, output: Path, profile: str, parameters: Parameters, dry_run: bool = False
-) -> Ending:
+) -> tuple[str, str | None]:
     """Run one notebook in a fresh kernel. `output` appears when it has ended, well or badly.
 
-    A dry run ends with the cell tagged `sweep`. Errors are returned and written into the metadata
-    of `output`, never raised.
+    A dry run ends with the cell tagged `sweep`. An error is never raised. Name and error are
+    returned, the error with the failed cell and the end of its traceback; `output` has it too.
     """
     notebook, injected = load_notebook_node(str(path)), {"profile": profile, **parameters}
     in_effect = declared(_parameters_cell(notebook)) | injected
@@ -127,7 +118,7 @@ def execute(
     executed.metadata["tlkit"] = about | {"error": error}
     nbformat.write(executed, draft)
     draft.replace(output)
-    return Ending(path.stem, error)
+    return path.stem, error
 
 
 def _variables(name: str, dry_run: bool) -> dict[str, str]:

@@ -38,16 +38,12 @@ def declared(source: str) -> dict[str, object]:
                     values[name] = ast.literal_eval(value)
                 case _:
                     raise ValueError
-    except SyntaxError as problem:
-        raise _not_literal(source, problem.lineno or line) from None
-    except ValueError:
-        raise _not_literal(source, line) from None
+    except (SyntaxError, ValueError) as problem:
+        line = getattr(problem, "lineno", None) or line
+        text = source.splitlines()[line - 1].strip()
+        message = f"parameters cell, line {line} is not `name = literal`: {text}"
+        raise ValueError(message) from None
     return values
-
-
-def _not_literal(source: str, line: int) -> ValueError:
-    text = source.splitlines()[line - 1].strip()
-    return ValueError(f"parameters cell, line {line} is not `name = literal`: {text}")
 
 
 def check(parameters: Mapping[str, object], declared: Mapping[str, object]) -> None:

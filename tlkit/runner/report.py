@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,19 +17,6 @@ from tlkit.ground.machine import environment_line
 from tlkit.ground.paths import ROOT, put
 
 TEMPLATES = Environment(loader=PackageLoader("tlkit.runner", "templates"), autoescape=True)
-
-
-@dataclass(frozen=True)
-class Page:
-    """One executed notebook, as the index shows it."""
-
-    name: str
-    question: str
-    command: str  # computes its numbers again
-    date: str
-    error: str | None
-    verdicts: list[str]  # HTML
-    ledger: list[str]  # HTML; all claims at once
 
 
 def write(folder: Path) -> Path:
@@ -56,8 +42,11 @@ def executed(folder: Path) -> list[Path]:
     return [path for path in paths if "tlkit" in json.loads(path.read_text())["metadata"]]
 
 
-def _write_page(path: Path, names: set[str]) -> Page:
-    """Write the page of a notebook; `names` are the files that have a page in the same folder."""
+def _write_page(path: Path, names: set[str]) -> dict[str, object]:
+    """Write the page of a notebook, and return what the index shows of it.
+
+    `names` are the files that have a page in the same folder.
+    """
     notebook = nbformat.read(path, as_version=4)
     about = notebook.metadata.tlkit
     question = notebook.metadata["title"] = _heading(notebook) or path.stem
@@ -66,11 +55,12 @@ def _write_page(path: Path, names: set[str]) -> Page:
     sources = TEMPLATES.get_template("sources.html").render(command=command, arms=arms)
     notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
     _relink(notebook, path.parent, names)
-    verdicts, ledger = _label(notebook, "verdicts"), _label(notebook, "ledger")
+    tables = {kind: _label(notebook, kind) for kind in ("verdicts", "ledger")}
     exporter = HTMLExporter(extra_loaders=[TEMPLATES.loader], template_file="page.html.j2")
     put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    return Page(path.stem, question, command, date, about.error, verdicts, ledger)
+    head = {"name": path.stem, "question": question, "command": command}
+    return head | {"date": date, "error": about.error} | tables
 
 
 def _heading(notebook: nbformat.NotebookNode) -> str | None:
@@ -125,12 +115,7 @@ def _arms(name: str, about: dict) -> list[dict]:
     if about["dry_run"] or not any(same):
         return []
     runs = runs[same].drop_duplicates(["arm", "key"])
-    return [
-        {
-            "arm": arm,
-            "task": Path(task).name,
-            "records": list(rows["key"]),
-            "accuracy": 100 * pd.to_numeric(rows["accuracy"]).mean(),
-        }
-        for (arm, task), rows in runs.groupby(["arm", "task"], sort=False)
-    ]
+    percent = 100 * pd.to_numeric(runs["accuracy"])
+    groups = runs.assign(accuracy=percent).groupby(["arm", "task"], sort=False, as_index=False)
+    arms = groups.agg({"key": list, "accuracy": "mean"})
+    return arms.assign(task=[Path(task).name for task in arms["task"]]).to_dict("records")

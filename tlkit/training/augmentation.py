@@ -41,16 +41,17 @@ def mixup(
 
 
 def _randaugment(images: Tensor) -> Tensor:
-    before = [
-        v2.RandomResizedCrop(images.shape[-2:], antialias=True),
-        v2.RandomHorizontalFlip(),
-        v2.RandAugment(magnitude=9, num_magnitude_bins=11),
-        v2.ToDtype(torch.float32),
-    ]
-    to_noise = v2.Normalize((127.5,) * 3, (64,) * 3)  # noise of variance 1 then fits the images
-    from_noise = v2.Normalize((-127.5 / 64,) * 3, (1 / 64,) * 3)
-    erase = v2.RandomErasing(p=0.5, value="random")
-    change = v2.Compose([*before, to_noise, erase, from_noise])
+    change = v2.Compose(
+        [
+            v2.RandomResizedCrop(images.shape[-2:], antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandAugment(magnitude=9, num_magnitude_bins=11),
+            v2.ToDtype(torch.float32),
+            v2.Normalize((127.5,) * 3, (64,) * 3),  # noise of variance 1 then fits the images
+            v2.RandomErasing(p=0.5, value="random"),
+            v2.Normalize((-127.5 / 64,) * 3, (1 / 64,) * 3),
+        ]
+    )
     return torch.stack([change(image) for image in images.to(torch.uint8)])
 
 

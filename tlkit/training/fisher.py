@@ -1,6 +1,6 @@
 """The diagonal Fisher information of a network's weights: exact, sampled, empirical, as coded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from safetensors.torch import load_file
@@ -75,26 +75,26 @@ def _classes(
 
 
 def information(
-    run: Run, model: nn.Module, weights: Mapping[str, Tensor] | None, train: Feed
-) -> Callable[[str, Sequence[str]], Factors | None]:
-    """Return the function that `penalties.attach` asks for Fisher information.
+    run: Run,
+    model: nn.Module,
+    weights: Mapping[str, Tensor] | None,
+    train: Feed,
+    kind: str,
+    names: Sequence[str],
+) -> Factors | None:
+    """Return the factors of the named parameters that `kind`, one of `recipe.FISHERS`, means.
 
-    It takes one of `recipe.FISHERS` and names of parameters, and returns their factors:
     "source": exact, on the source images; "target": sampled, on training images, from the outputs
-    of the source model; "as coded": see `as_coded`; "": None. It raises FileNotFoundError if the
+    of the source model; "as coded": see `as_coded`; "": None. Raises FileNotFoundError if the
     source images are not here, and ValueError if `weights` have no classification layer.
     """
-
-    def factors(kind: str, names: Sequence[str]) -> Factors | None:
-        if not kind:
-            return None
-        if kind == "as coded":
-            return as_coded(model, names)
-        diagonals = of_source(run) if kind == "source" else of_target(run, weights, train, names)
-        fixed = [diagonals[name].to(train.device) for name in names]
-        return lambda inputs: fixed
-
-    return factors
+    if not kind:
+        return None
+    if kind == "as coded":
+        return as_coded(model, names)
+    diagonals = of_source(run) if kind == "source" else of_target(run, weights, train, names)
+    fixed = [diagonals[name].to(train.device) for name in names]
+    return lambda inputs: fixed
 
 
 def of_source(run: Run) -> dict[str, Tensor]:
@@ -113,10 +113,7 @@ def of_source(run: Run) -> dict[str, Tensor]:
 def of_target(
     run: Run, weights: Mapping[str, Tensor] | None, train: Feed, names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return the sampled Fisher information of the source model on the training images.
-
-    Raises ValueError if `weights` have no classification layer.
-    """
+    """Return the sampled Fisher information of the source model on the training images."""
     rows = torch.randperm(len(train), generator=Generator().manual_seed(run.seed))
     images = train.normalised(rows[:TARGET_IMAGES])
     source = with_source_head(run.model, weights or {}).to(train.device)

@@ -64,7 +64,7 @@ def execute(run: Run, task: Task, weights: Mapping[str, Tensor] | None) -> Train
 
     start = time.perf_counter()
     network, train, val, test = feed(model, task, run)
-    fisher = information(run, model, weights, train)
+    fisher = partial(information, run, model, weights, train)
     penalty = attach(model, row, run.penalty, transferred, fisher)
     groups = parameter_groups(model, row, run)
     history, val_correct = fit(network, train, val, run, groups, penalty)
