@@ -41,7 +41,7 @@ def digits() -> tuple[np.ndarray, list[str], np.ndarray]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return _bytes(bunch.images / 16), list("0123456789"), bunch.target
+    return np.rint(bunch.images * 255 / 16).astype(np.uint8), list("0123456789"), bunch.target
 
 
 def faces() -> tuple[np.ndarray, list[str], np.ndarray]:
@@ -50,30 +50,19 @@ def faces() -> tuple[np.ndarray, list[str], np.ndarray]:
     Many of the others have black corners or show part of a face.
     """
     from skimage.data import lfw_subset
+    from skimage.util import img_as_ubyte
 
-    return _bytes(lfw_subset()), ["face", "other"], np.repeat([0, 1], 100)
+    return img_as_ubyte(lfw_subset()), ["face", "other"], np.repeat([0, 1], 100)
 
 
 def surfaces() -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return 256 patches of each of three photographs, row by row; the lowest four rows test."""
     from skimage import data
+    from skimage.util import view_as_blocks
 
-    photographs = {"brick": data.brick(), "grass": data.grass(), "gravel": data.gravel()}
-    patches = [_cut(photograph) for photograph in photographs.values()]
-    labels = np.repeat(range(len(patches)), [len(cut) for cut in patches])
-    return np.concatenate(patches), list(photographs), labels
-
-
-def _bytes(shares: np.ndarray) -> np.ndarray:
-    """Return 0 … 1 as 0 … 255."""
-    return np.rint(shares * 255).astype(np.uint8)
-
-
-def _cut(photograph: np.ndarray) -> np.ndarray:
-    """Return the patches `[n, PATCH, PATCH]` of a photograph `[height, width]`, side by side."""
-    rows, columns = (length // PATCH for length in photograph.shape)
-    grid = photograph.reshape(rows, PATCH, columns, PATCH)
-    return grid.swapaxes(1, 2).reshape(-1, PATCH, PATCH)
+    photographs = np.stack([data.brick(), data.grass(), data.gravel()])
+    patches = view_as_blocks(photographs, (1, PATCH, PATCH)).reshape(-1, PATCH, PATCH)
+    return patches, ["brick", "grass", "gravel"], np.repeat(range(3), len(patches) // 3)
 
 
 SETS = {"digits": digits, "faces": faces, "surfaces": surfaces}

@@ -110,11 +110,10 @@ def decode(path: Path | str, folder: ImageFolder, out: np.ndarray) -> None:
         """Decode an image; return what is wrong with it, or an empty text."""
         try:
             with Image.open(root / folder.files[index]) as image:
-                pixels = square(image, out.shape[-1])
+                out[index] = square(image, out.shape[-1])
+            return ""
         except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, struct.error, …
             return f"{folder.files[index]} ({type(error).__name__}: {error})"
-        out[index] = pixels
-        return ""
 
     with ThreadPoolExecutor(4) as threads:  # more would only wait for the interpreter's lock
         faults = list(progress(threads.map(read, range(len(out))), "decoding", len(out)))
@@ -167,13 +166,9 @@ def _copies(images: list[Path]) -> list[tuple[Path, Path]]:
 
 def _repeats(items: list[Item], key: Callable[[Item], object]) -> list[tuple[Item, Item]]:
     """Return (first, repeat) for each item that has the key of an earlier one."""
-    firsts: dict[object, Item] = {}
-    repeats = []
-    for item in items:
-        first = firsts.setdefault(key(item), item)
-        if first != item:
-            repeats.append((first, item))
-    return repeats
+    keys = [key(item) for item in items]
+    firsts = dict(zip(reversed(keys), reversed(items)))  # of equal keys the last one stays
+    return [(firsts[of], item) for of, item in zip(keys, items) if firsts[of] != item]
 
 
 def _problems(

@@ -55,9 +55,7 @@ def _judge(results: pd.DataFrame, judged: Claim, estimate: Evidence | None, way:
             raise ValueError(f"{judged.id} needs an estimate of its quantity: {judged.quantity}")
         pairs.append((judged, estimate))
     weakest = min(pairs, key=lambda pair: pair[1].clearance(pair[0].at_least))
-    shown = "; ".join(map(_in_words, pairs))
-    if len(pairs) > SHOWN:
-        shown = f"least of {len(pairs)}: {_in_words(weakest)}"
+    least = f"least of {len(pairs)}: {_in_words(weakest)}"
     verdict = decide(pairs, LEVEL)
     low, high = weakest[1].interval()
     return {
@@ -65,7 +63,7 @@ def _judge(results: pd.DataFrame, judged: Claim, estimate: Evidence | None, way:
         "statement": judged.statement,
         "published": judged.published,
         "way": way,
-        "difference": shown,
+        "difference": least if len(pairs) > SHOWN else "; ".join(map(_in_words, pairs)),
         "mean": weakest[1].mean,
         "low": low,
         "high": high,

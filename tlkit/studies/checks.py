@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 
 def impossible(accuracy: ArrayLike) -> np.ndarray:
@@ -45,6 +46,11 @@ def grim_all(printed: Iterable[str], images: ArrayLike) -> np.ndarray:
     return np.all([grim(each, images) for each in printed], axis=0).any(axis=0)
 
 
+def misfits(printed: Iterable[str], images: ArrayLike) -> list[str]:
+    """Return the percentages that no test set of these sizes gives, with any rule of rounding."""
+    return [each for each in printed if not grim(each, images).any()]
+
+
 def split_sizes(counts: ArrayLike, percent: int) -> list[int]:
     """Return possible sizes of a test split of `percent` %, ascending, from the images per class.
 
@@ -64,11 +70,10 @@ def majority_share(counts: ArrayLike) -> float:
 def guessing_losses(counts: ArrayLike) -> tuple[float, float]:
     """Return the cross-entropies, in nats, of two guesses: by class shares, and uniform (ln k).
 
-    `counts` are the images per class, each at least 1. No constant answer has a lower loss than
+    `counts` are the images per class. No constant answer has a lower loss than
     the first, which is the entropy of the classes.
     """
-    shares = np.asarray(counts) / np.sum(counts)
-    return float(-(shares * np.log(shares)).sum()), float(np.log(len(shares)))
+    return float(stats.entropy(counts)), float(np.log(np.size(counts)))
 
 
 def standard_error(first: ArrayLike, second: ArrayLike, images: ArrayLike) -> np.ndarray:

@@ -3,11 +3,12 @@
 `counts` gives the images per class of each task.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from tlkit.judging.intervals import LEVEL
@@ -45,8 +46,9 @@ class Figure(NamedTuple):
 
 def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
     """Yield all findings that need no knowledge of the study beyond its figures."""
-    possible = [each for each in figures if _has_size(each, counts[each.task])]
-    yield from (_impossible(each, counts[each.task]) for each in figures if each not in possible)
+    impossible = [each for each in figures if _no_size(each, counts[each.task])]
+    possible = [each for each in figures if each not in impossible]
+    yield from (_impossible(each, counts[each.task]) for each in impossible)
     for each in figures:
         yield from _losses(each, counts[each.task])
     for group, task in dict.fromkeys((each.group, each.task) for each in possible):
@@ -54,8 +56,7 @@ def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> I
         printed = list(dict.fromkeys(each.printed for each in mine))
         yield _test_size(f"{group}, {task}", printed, counts[task])
         for worse, better in pairwise(sorted(mine, key=lambda each: each.accuracy)):
-            if better.accuracy > worse.accuracy:
-                yield sampling_error(better, worse, likely_sizes(counts[task]))
+            yield from sampling_error(better, worse, likely_sizes(counts[task]))
     for task in dict.fromkeys(each.task for each in possible):
         accuracies = [each.accuracy for each in possible if each.task == task]
         yield _baseline(task, accuracies, counts[task])
@@ -66,9 +67,14 @@ def likely_sizes(images: np.ndarray) -> list[int]:
     return [checks.split_sizes(images, share)[0] for share in USUAL]
 
 
-def points(value: float, decimals: int = 2) -> str:
-    """Return a difference with its sign."""
-    return f"{value:+.{decimals}f}".replace("-", "−")
+def points(value: float, form: str = "+.2f") -> str:
+    """Return a number, such as a difference with its sign, with a true minus."""
+    return format(value, form).replace("-", "−")
+
+
+def listed(values: pd.Series, form: str = "+.2f", name: Callable[..., str] = str) -> str:
+    """Return numbers with their places: "+0.83 (Caltech-256), −0.17 (Cars)"."""
+    return ", ".join(f"{points(value, form)} ({name(at)})" for at, value in values.items())
 
 
 def gap(first: float, second: float, sizes: Sequence[int]) -> tuple[str, str]:
@@ -78,37 +84,38 @@ def gap(first: float, second: float, sizes: Sequence[int]) -> tuple[str, str]:
     difference does so for all of them, else "within noise".
     """
     scores = checks.z(first, second, sizes)
-    ends = _range([f"{each:.1f}".replace("-", "−") for each in scores])
-    images = _range([f"{size:,}" for size in sizes])
-    text = f"{points(first - second)} points, z {ends} for {images} test images"
+    z, images = (_ends(*each) for each in ((scores, ".1f"), (sizes, ",")))
+    text = f"{points(first - second)} points, z {z} for {images} test images"
     return text, "exceeds noise" if np.all(np.abs(scores) > CRITICAL) else "within noise"
 
 
-def sampling_error(better: Figure, worse: Figure, sizes: Sequence[int]) -> Finding:
-    """Judge whether noise explains why one figure is better than another."""
+def sampling_error(one: Figure, other: Figure, sizes: Sequence[int]) -> Iterator[Finding]:
+    """Judge whether noise explains the difference of two figures, if there is one."""
+    worse, better = sorted([one, other], key=lambda each: each.accuracy)
+    if better.accuracy == worse.accuracy:
+        return
     text, kind = gap(better.accuracy, worse.accuracy, sizes)
     error = checks.standard_error(better.accuracy, worse.accuracy, 1)
     needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
     text += f"; |z| exceeds {CRITICAL:.2f} from {needed:,.0f} images on."
     where = f"{better.where} − {worse.where}"
-    return Finding(where, f"{better.printed} − {worse.printed} %", "sampling error", text, kind)
+    yield Finding(where, f"{better.printed} − {worse.printed} %", "sampling error", text, kind)
 
 
-def _range(values: Sequence[str]) -> str:
-    return " to ".join(dict.fromkeys([values[0], values[-1]]))
+def _ends(values: Sequence[float] | np.ndarray, form: str) -> str:
+    return " to ".join(dict.fromkeys(points(values[at], form) for at in (0, -1)))
 
 
-def _has_size(figure: Figure, images: np.ndarray) -> bool:
-    return bool(checks.grim(figure.printed, np.arange(1, images.sum() + 1)).any())
+def _no_size(figure: Figure, images: np.ndarray) -> bool:
+    return bool(checks.misfits([figure.printed], np.arange(1, images.sum() + 1)))
 
 
 def _impossible(figure: Figure, images: np.ndarray) -> Finding:
     text = f"No test set of up to {images.sum():,} images can give this"
     if checks.impossible(figure.accuracy):
         text += (
-            ": it is outside 0 to 100 %. With the decimal point one place to the left it would be "
-            f"{figure.accuracy / 10:.4g} %, and always naming the largest class gives "
-            f"{checks.majority_share(images):.1f} %"
+            f": it is outside 0 to 100 %. One tenth of it is {figure.accuracy / 10:.4g} %, and "
+            f"always naming the largest class gives {checks.majority_share(images):.1f} %"
         )
     return Finding(figure.where, f"{figure.printed} %", "range, GRIM", f"{text}.", "impossible")
 
@@ -135,18 +142,15 @@ def _test_size(where: str, printed: Sequence[str], images: np.ndarray) -> Findin
     every = np.arange(1, images.sum() + 1)
     likely = np.unique([size for share in SHARES for size in checks.split_sizes(images, share)])
     fitting, good = (sizes[checks.grim_all(printed, sizes)] for sizes in (every, likely))
-    smallest = {each: every[checks.grim(each, every).any(0)][0] for each in printed}
-    hardest = max(printed, key=lambda each: smallest[each])
-    never = [each for each in printed if not checks.grim(each, likely).any()]
+    needed, hardest = max((every[checks.grim(each, every).any(0)][0], each) for each in printed)
     which = f" ({', '.join(f'{size:,}' for size in good)})" if 0 < len(good) < 4 else ""
-    least = f", the smallest of them {fitting[0]:,}" if len(fitting) else ""
-    alone = f"No likely one gives {', '.join(never)}" if never else "Each alone fits a likely one"
+    least = f", the smallest {fitting[0]:,}" if len(fitting) else ""
+    never = ", ".join(checks.misfits(printed, likely)) or "none"
     text = (
         f"There are {len(likely)} likely test sizes ({SHARES[0]} to {SHARES[-1]} % splits, "
-        f"{likely[0]:,} to {likely[-1]:,} images). With one rule of rounding, "
-        f"{len(good) or 'none'} of them{which} can give all of these; of all sizes up to "
-        f"{every[-1]:,}, {len(fitting):,} can{least}. {alone}; {hardest} needs "
-        f"{smallest[hardest]:,} images or more."
+        f"{_ends(likely, ',')} images). With one rule of rounding, {len(good) or 'none'} of "
+        f"them{which} can give all of these; of all sizes up to {every[-1]:,}, {len(fitting):,} "
+        f"can{least}. Misfits on their own: {never}. {hardest} needs {needed:,} images or more."
     )
     kind = "not shown" if len(fitting) else "inconsistent"
     return Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from tlkit.studies import checks
-from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, points, sampling_error
+from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, listed, points, sampling_error
 from tlkit.studies.published import published
 
 SEARCHES = ["fixed", "grid", "bayes"]  # of the first table
@@ -35,9 +35,7 @@ def _first_table(text: pd.Series) -> Iterator[Finding]:
     for dataset, row in printed.iterrows():
         yield from _no_share(dataset, list(row), images[dataset])
         grid = Figure(f"first table, {dataset}, grid", row["grid"])
-        fixed = Figure("fixed", row["fixed"])
-        if grid.accuracy > fixed.accuracy:
-            yield sampling_error(grid, fixed, [images[dataset]])
+        yield from sampling_error(grid, Figure("fixed", row["fixed"]), [images[dataset]])
     yield _luck(figures, images)
     yield _bayes(figures, images)
     yield from _text(figures, text)
@@ -45,18 +43,17 @@ def _first_table(text: pd.Series) -> Iterator[Finding]:
 
 def _no_share(dataset: str, printed: Sequence[str], images: int) -> Iterator[Finding]:
     """Find accuracies that are no shares of the test images, nor of these in whole batches."""
-    sizes = sorted({images, _padded(images)})
-    if checks.grim_all(printed, sizes).any():
-        return
-    never = [each for each in printed if not checks.grim(each, sizes).any()]
-    fit = f"Neither size gives {', '.join(never)}" if never else "Each alone fits one of the sizes"
-    text = (
-        f"With one rule of rounding, these are not all shares of {images:,} test images, nor of "
-        f"{sizes[-1]:,}, whole batches of {BATCH}. {fit}. So the test images are other ones, or "
-        "these are no plain top-1 accuracies."
-    )
-    where, kind = f"first table, {dataset}", "inconsistent" if never else "not shown"
-    yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
+    sizes = [images, _padded(images)]
+    if not checks.grim_all(printed, sizes).any():
+        never = checks.misfits(printed, sizes)
+        text = (
+            f"With one rule of rounding, these are not all shares of {images:,} test images, nor "
+            f"of {sizes[1]:,}, whole batches of {BATCH}. Misfits on their own: "
+            f"{', '.join(never) or 'none'}. So the test images are other ones, or these are no "
+            "plain top-1 accuracies."
+        )
+        where, kind = f"first table, {dataset}", "inconsistent" if never else "not shown"
+        yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
 
 
 def _luck(figures: pd.DataFrame, images: pd.Series) -> Finding:
@@ -67,10 +64,9 @@ def _luck(figures: pd.DataFrame, images: pd.Series) -> Finding:
     below = gain.index[gain <= luck]
     small = ", ".join(f"{each} {points(gain[each])} (luck {points(luck[each])})" for each in below)
     text = (
-        f"The page compares the best of {figures['grid_trials'].max()} runs with one run. It does "
-        "not state on which images it chose. If it chose on the test images and all runs were "
-        f"equally good, luck alone would explain these gains: {small or 'none'}. (Luck is sampling "
-        "error, as if each run had test images of its own.)"
+        f"The best of {figures['grid_trials'].max()} runs against one run, chosen on unknown "
+        "images. If on the test images, and all runs were equally good, sampling error alone (as "
+        f"if each run had images of its own) explains these gains: {small or 'none'}."
     )
     gains = f"{points(gain.min())} to {points(gain.max())} points"
     return Finding("first table, grid − fixed", gains, "best of many", text, "not shown")
@@ -98,14 +94,14 @@ def _text(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
     loss = (figures["grid"] - figures["bayes"]).round(2)
     most = text["Bayesian search loses at most"]
     if (loss > most).any():
-        named = ", ".join(f"{name} loses {loss[name]:.2f}" for name in loss.index[loss > most])
+        words = f"It loses {listed(loss[loss > most], '.2f')} points."
         where, printed = "first table, Bayesian search", f"reduces accuracy by 0 to {most:g} %"
-        yield Finding(where, printed, "claim", f"{named} points.", "inconsistent")
+        yield Finding(where, printed, "claim", words, "inconsistent")
     ratio = figures["grid_trials"] / figures["bayes_trials"]
     times = text["Bayesian search takes times fewer"]
     if ratio.min() < times:
-        ends = [f"{ratio[name]:.1f} ({name})" for name in (ratio.idxmin(), ratio.idxmax())]
-        words = f"{' to '.join(ends)} times fewer, on average {ratio.mean():.1f}."
+        ends = listed(ratio[[ratio.idxmin(), ratio.idxmax()]], ".1f")
+        words = f"Least and most: {ends} times fewer; on average {ratio.mean():.1f}."
         yield Finding("first table, trials", f"{times:g} times fewer", "trials", words, "not shown")
     rates = [text[f"fixed learning rate of the {which} table"] for which in ("first", "second")]
     if len({*rates}) > 1:
@@ -118,7 +114,7 @@ def _second_table(text: pd.Series) -> Iterator[Finding]:
     """Compare ImageNet with a larger source, on six private sets."""
     figures = published("paddleclas2020", "table2").set_index("dataset")
     figures[CELLS] *= 100
-    compared = []
+    compared: list[Finding] = []
     for dataset, row in figures.iterrows():
         printed, images = row[CELLS].map("{:.2f}".format), int(row["valid"])
         yield from _whole_batches(dataset, printed, images)
@@ -126,9 +122,7 @@ def _second_table(text: pd.Series) -> Iterator[Finding]:
             where = f"second table, {dataset}, {recipe}: larger source"
             large = Figure(where, printed[f"large_{recipe}"])
             small = Figure("ImageNet", printed[f"imagenet_{recipe}"])
-            worse, better = sorted([large, small], key=lambda each: each.accuracy)
-            if better.accuracy > worse.accuracy:
-                compared.append(sampling_error(better, worse, [images]))
+            compared += sampling_error(large, small, [images])
     yield from compared
     yield _most(figures, [each.kind for each in compared])
     yield _smallest(figures.loc[figures["valid"].idxmin()])
@@ -145,37 +139,38 @@ def _whole_batches(dataset: str, printed: pd.Series, images: int) -> Iterator[Fi
     """Find accuracies that are no shares of the validation images, but of whole batches."""
     whole = _padded(images)
     shares, batches = sum(checks.grim(each, [images, whole])[0] for each in printed)
-    if shares == len(printed):
-        return
-    chance = stats.binom.sf(batches - 1, len(printed), whole / 10_000)
-    p = np.format_float_positional(chance, 1, fractional=False)
-    explanation = "Whole batches do not explain it"
-    if chance < 0.05:
-        explanation = "Images that fill up the last batch probably count twice"
-    text = (
-        f"{shares} of {len(printed)} can be shares of the {images:,} validation images, {batches} "
-        f"of {whole:,}, which is {whole // BATCH} batches of {BATCH} (as many by chance: p {p}). "
-        f"{explanation}."
-    )
-    where = f"second table, {dataset}"
-    yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, "inconsistent")
+    if shares < len(printed):
+        chance = stats.binom.sf(batches - 1, len(printed), whole / 10_000)
+        p = np.format_float_positional(chance, 1, fractional=False)
+        counted = "probably count twice" if chance < 0.05 else "do not explain it"
+        text = (
+            f"{shares} of {len(printed)} can be shares of the {images:,} validation images, "
+            f"{batches} of {whole:,}, {whole // BATCH} batches of {BATCH} (as many by chance: "
+            f"p {p}). Images that fill up the last batch {counted}."
+        )
+        where = f"second table, {dataset}"
+        yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, "inconsistent")
 
 
 def _most(figures: pd.DataFrame, kinds: list[str]) -> Finding:
     """Count the gains of the larger source, and those within noise."""
-    gains = pd.concat([figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES])
+    gains = pd.concat(_gains(figures))
     within = f"{kinds.count('within noise')} of {len(gains)}"
     text = f"{(gains > 0).sum()} of {len(gains)} gains are positive, and {within} are within noise."
     where, words = "second table, larger source − ImageNet", "improves accuracy “in most cases”"
     return Finding(where, words, "claim", text, "not shown")
 
 
+def _gains(figures: pd.DataFrame) -> list[pd.Series]:
+    """Return what the larger source gains in each data set, by `RECIPES`."""
+    return [figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES]
+
+
 def _smallest(row: pd.Series) -> Finding:
     """Say what one image means in the smallest set."""
     lead, one = row["large_search"] - row["imagenet_search"], 100 / row["valid"]
     text = (
-        f"One image is {one:.2f} points; the two searches are {points(lead)} points apart, "
-        f"{lead / one:.1f} images."
+        f"One image is {one:.2f} points; the searches differ by {points(lead)}, {lead / one:.1f}."
     )
     where = f"second table, {row.name}: validation images"
     return Finding(where, f"{row['valid']:g}", "one image", text, "not shown")
@@ -188,8 +183,8 @@ def _public(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
         here = int(row["train"] + row["valid"])
         if abs(here - images) < 0.01 * images:
             words = (
-                f"The page calls it self-collected. Oxford-102 has {images:,} images of {classes} "
-                "classes: this is probably that set with another split. The first table has it too."
+                f"Called self-collected, but probably Oxford-102 ({images:,} images of {classes} "
+                "classes, also in the first table) with another split."
             )
             where, printed = f"second table, {dataset}: images", f"{here:,} of {classes} classes"
             yield Finding(where, printed, "public set", words, "not shown")
@@ -197,15 +192,15 @@ def _public(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
 
 def _rate(figures: pd.DataFrame) -> Iterator[Finding]:
     """Find whether a search for the recipe does what the larger source does."""
-    fixed, after = (figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES)
+    fixed, after = _gains(figures)
     search = figures["imagenet_search"] - figures["imagenet_fixed"]
     if (search > fixed).any():
         text = (
-            f"From ImageNet weights the search gains more than the larger source does on "
-            f"{(search > fixed).sum()} of {len(search)} sets (up to {points(search.max())} "
-            f"points). After the search the gap is smaller on {(after < fixed).sum()} of "
-            f"{len(search)} sets and at most {points(after.max())} points. So the fixed recipe (a "
-            "low learning rate, 20 epochs) trains ImageNet weights too little."
+            f"From ImageNet weights the search gains more than the larger source on "
+            f"{(search > fixed).sum()} of {len(search)} sets, up to {points(search.max())} points. "
+            f"It leaves a smaller gap on {(after < fixed).sum()} of {len(search)} sets, "
+            f"{points(after.max())} points at most. So the fixed recipe (a low learning rate, 20 "
+            "epochs) trains ImageNet weights too little."
         )
         printed = f"larger source up to {points(fixed.max())} points"
         yield Finding("second table, fixed recipe", printed, "learning rate", text, "not shown")

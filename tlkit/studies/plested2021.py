@@ -14,7 +14,7 @@ from scipy import stats
 from tlkit.judging.intervals import LEVEL
 from tlkit.judging.ranking import permutation_p
 from tlkit.studies import checks
-from tlkit.studies.findings import Figure, Finding, gap, points, sampling_error
+from tlkit.studies.findings import Figure, Finding, gap, listed, points, sampling_error
 from tlkit.studies.published import published
 
 OTHERS = ["ensemble", "SOTA"]  # bars that are no single model of the study
@@ -48,13 +48,11 @@ def _no_share(dataset: str, printed: str, sizes: pd.DataFrame) -> Iterator[Findi
     """Find test sizes of which no whole number of images gives the accuracy."""
     fits = checks.grim(printed, sizes["images"]).any(axis=0)
     if not fits.all():
-        named = np.array([f"{row.images:,} ({row.split})" for row in sizes.itertuples()])
-        others = f"{', '.join(named[fits])} images can" if fits.any() else "No other split can"
-        text = (
-            f"No whole number of right answers among {', '.join(named[~fits])} images gives this."
-        )
+        images = sizes.set_index("split")["images"]
+        text = f"Not a share of {listed(images[~fits], ',')} images, "
+        text += f"but of {listed(images[fits], ',')}." if fits.any() else "nor of any other split."
         where = f"{dataset}, leaderboard"
-        yield Finding(where, f"{printed} %", "GRIM", f"{text} {others}.", "inconsistent")
+        yield Finding(where, f"{printed} %", "GRIM", text, "inconsistent")
 
 
 def _ensemble(
@@ -66,8 +64,8 @@ def _ensemble(
     if distance["ensemble"] <= bars.at["ensemble", "error"] and distance[best.name] > best["error"]:
         words, _ = gap(float(printed), best["accuracy"], images)
         text = (
-            "The leaderboard names the model, the figure an ensemble. Above the best single model "
-            f"({best.name}, {best['accuracy']:.2f} %) it is {words}."
+            "The leaderboard names the model, the figure an ensemble. From the best single model, "
+            f"{best.name} ({best['accuracy']:.2f} %), it differs by {words}."
         )
         both = f"{printed} | {bars.at['ensemble', 'accuracy']:.2f} % (digitised)"
         where = f"{dataset}, leaderboard | figure: ensemble"
@@ -82,8 +80,8 @@ def _below_default(dataset: str, bars: pd.DataFrame) -> Iterator[Finding]:
         where = f"{dataset}, figure: {best.name} | {default.name}"
         both = f"{best['accuracy']:.2f} < {default['accuracy']:.2f} % (digitised)"
         text = (
-            f"The best is {points(below)} points from the default, more than the digitising "
-            f"explains (±{error:.2f}). So the search leaves out its default, or has other runs."
+            f"The best is {points(below)} points from the default; digitising explains "
+            f"±{error:.2f}. So the search leaves out its default, or has other runs."
         )
         yield Finding(where, both, "best of a search", text, "inconsistent")
 
@@ -95,8 +93,7 @@ def _state_of_the_art(dataset: str, bars: pd.DataFrame) -> Iterator[Finding]:
     if above["ensemble"] and not above.drop(OTHERS).any():
         best = gaps.drop(OTHERS).idxmax()
         text = (
-            f"Only the ensemble exceeds the best of others. The best single model ({best}) is "
-            f"{points(gaps[best])} points from it."
+            f"Only the ensemble exceeds it; the best single model: {points(gaps[best])} ({best})."
         )
         both = "{:.2f} | {:.2f} % (digitised)".format(*bars.loc[OTHERS, "accuracy"])
         where = f"{dataset}, figure: ensemble | SOTA"
@@ -107,8 +104,7 @@ def _gain(dataset: str, singles: pd.Series, images: list[int]) -> Iterator[Findi
     """Judge the best of all single models against the default."""
     bars = (singles.idxmax(), "default")
     best, default = (Figure(f"{dataset}, figure: {bar}", f"{singles[bar]:.2f}") for bar in bars)
-    if best.accuracy > default.accuracy:
-        noise = sampling_error(best, default, images)
+    for noise in sampling_error(best, default, images):
         yield noise._replace(finding=f"The best of {len(singles) - 1} others: {noise.finding}")
 
 
@@ -140,8 +136,8 @@ def _sign(fit: pd.Series) -> Iterator[Finding]:
     """Find whether probe − random weights has the other sign in another study."""
     leaderboard = published("plested2021", "leaderboard").query("init == 'random'")
     implied = ", ".join(
-        f"{random + fit[name]:.1f} or {random - fit[name]:.1f} ({name})"
-        for name, random in leaderboard.set_index("dataset")["accuracy"].items()
+        f"{row.accuracy + fit[row.dataset]:.1f} or {row.accuracy - fit[row.dataset]:.1f}"
+        for row in leaderboard.itertuples()
     )
     simclr = published("plested2021", "simclr").set_index("dataset")
     simclr = simclr.loc[[STAND_IN.get(name, name) for name in fit.index]]
@@ -149,11 +145,12 @@ def _sign(fit: pd.Series) -> Iterator[Finding]:
     same = int((np.sign(fit).to_numpy() == np.sign(gaps)).sum())
     if 2 * same < len(fit):
         text = (
-            f"With the printed accuracies of random weights, the probes have {implied} %, with "
-            f"this sign or the other. In SimCLR's Table B.5, {same} of the {len(fit)} have this "
-            f"sign: {_by_dataset(gaps, 1)}. So the measure is more likely random weights − probe."
+            f"By the accuracies of random weights, probes have {implied} % "
+            f"({', '.join(leaderboard['dataset'])}), with this sign or the other. In SimCLR's "
+            f"Table B.5, {same} of {len(fit)} have this sign: {listed(gaps, '+.1f')} points. So it "
+            "is more likely random weights − probe."
         )
-        measure = f"{_by_dataset(fit, 1)}, second-hand"
+        measure = f"{listed(fit, '+.1f')} points, second-hand"
         yield Finding("Fit measure: probe − random weights", measure, "sign", text, "inconsistent")
 
 
@@ -169,10 +166,5 @@ def _few_datasets(fit: pd.Series) -> Finding:
         f"best {1 / orders:.2g} (two-sided {2 / orders:.2g})."
     )
     kind = "not shown" if two_sided > 1 - LEVEL else "exceeds noise"
-    where, digitised = "Fit measure | L2SP over default", f"{_by_dataset(gains)}, digitised"
+    where, digitised = "Fit measure | L2SP over default", f"{listed(gains)} points, digitised"
     return Finding(where, digitised, "exact permutation", text, kind)
-
-
-def _by_dataset(values: pd.Series, decimals: int = 2) -> str:
-    each = ", ".join(f"{points(value, decimals)} ({name})" for name, value in values.items())
-    return f"{each} points"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from tlkit.studies import checks
-from tlkit.studies.findings import Figure, Finding, gap, likely_sizes, of_figures
+from tlkit.studies.findings import Figure, Finding, gap, likely_sizes, listed, of_figures
 from tlkit.studies.published import published
 
 # Table: what can be compared in it, the task, and where a row stands.
@@ -60,8 +60,8 @@ def _repeated(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> It
     for start, again in SAME.items():
         rows = [each for each in possible if each.where.startswith(start)]
         other = next(each for each in possible if each.where == again)
-        nearest = min((each.accuracy for each in rows), key=lambda each: abs(each - other.accuracy))
-        text, kind = gap(nearest, other.accuracy, likely_sizes(counts[other.task]))
+        nearest = min(rows, key=lambda each: abs(each.accuracy - other.accuracy))
+        text, kind = gap(nearest.accuracy, other.accuracy, likely_sizes(counts[other.task]))
         if kind == "exceeds noise":
             printed = f"{', '.join(each.printed for each in rows)} | {other.printed} %"
             text = f"By the study this is one setting, but even the nearest two differ: {text}."
@@ -84,8 +84,5 @@ def _f1() -> Finding:
     f1 = published("reyes2022", "table5").set_index("class")["f1"].sort_values(ascending=False)
     transfer = published("reyes2022", "table4", printed=True).iloc[0]
     where = "Table 5, {source} → {target}".format(**transfer)
-    text = (
-        f"The mean F1 of the classes is {f1.mean():.3f}: {f1.index[0]} has {f1.iloc[0]}, the next, "
-        f"{f1.index[1]}, {f1.iloc[1]}."
-    )
+    text = f"The mean F1 is {f1.mean():.3f}; the highest two are {listed(f1[:2], 'g')}."
     return Finding(where, f"{transfer['accuracy']} % (Table 4)", "macro F1", text, "not shown")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tlkit.studies import checks
-from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, points, sampling_error
+from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, listed, points, sampling_error
 from tlkit.studies.published import published
 
 SETTING = ["beta", "alpha"]
@@ -52,10 +52,7 @@ def _other_log(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
     printed = logs["best"].map("{:.2f}".format)
     for setting, accuracy in cells[cells != printed[cells.index]].items():
         others = ", ".join(map(_spot, printed.index[printed == accuracy])) or "no other setting"
-        text = (
-            f"The best in the log of this setting is {logs.at[setting, 'best']:.3f} %. This is the "
-            f"best of {others}."
-        )
+        text = f"The log's best is {logs.at[setting, 'best']:.3f} %. This is the best of {others}."
         yield Finding(f"Table 1, {_spot(setting)}", f"{accuracy} %", "log", text, "inconsistent")
 
 
@@ -65,8 +62,8 @@ def _left_out(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
     if len(missing):
         highest = cells.astype(float).max()
         words, _ = gap(missing.max(), highest, [IMAGES])
-        runs = " and ".join(f"{_spot(each)} ({value:.3f} %)" for each, value in missing.items())
-        text = f"The table leaves out {runs}. The better of them against the best cell: {words}."
+        runs = listed(missing, ".3f", _spot)
+        text = f"The table leaves out {runs}, in %. The better one against the best cell: {words}."
         kind = "inconsistent" if missing.max() > highest else "not shown"
         yield Finding("Table 1 | logs", f"best {highest:.2f} %", "left out", text, kind)
 
@@ -85,11 +82,10 @@ def _two_codes(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
 def _cut_off(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
     """Find cells whose run did not end, and say what the others had reached by then."""
     for setting, log in logs.loc[cells.index].query("epochs < scheduled").iterrows():
-        others = logs["best67"].drop([setting]).items()
+        others = listed(logs["best67"].drop([setting]), ".2f", _spot)
         text = (
-            f"The log ends after {log['epochs']:.0f} of {log['scheduled']:.0f} epochs with a best "
-            f"of {log['best']:.2f} %. The best of the first 67 epochs of the others: "
-            f"{', '.join(f'{value:.2f} ({_spot(each)})' for each, value in others)}."
+            f"The log ends after {log['epochs']:.0f} of {log['scheduled']:.0f} epochs, its best is "
+            f"{log['best']:.2f} %. The best of the first 67 epochs of the others: {others}."
         )
         where = f"Table 1, {_spot(setting)}"
         yield Finding(where, f"{cells[setting]} %", "run length", text, "not shown")
@@ -99,12 +95,11 @@ def _best_epoch(logs: pd.DataFrame) -> Iterator[Finding]:
     """Find how much the choice of the epoch gains, on the images that are reported."""
     last, median = (logs["best"] - logs[other] for other in ("last", "median10"))
     if (last > 0).any():
-        first = logs["median10"].idxmax()
         text = (
             f"The epoch is chosen on the images that are reported. The best is {last.min():.2f} to "
             f"{last.max():.2f} points above the last, and {median.min():.2f} to {median.max():.2f} "
-            f"above the median of the last ten. The highest median is "
-            f"{logs.at[first, 'median10']:.2f} % ({_spot(first)})."
+            "above the median of the last ten. The highest median, in %: "
+            f"{listed(logs['median10'].nlargest(1), '.2f', _spot)}."
         )
         epochs = f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs"
         yield Finding("logs", epochs, "best epoch", text, "not shown")
@@ -114,28 +109,24 @@ def _classes(logs: pd.DataFrame) -> Iterator[Finding]:
     """Find networks with more or fewer outputs than there are classes."""
     for classes, rows in logs[logs["classes"] != VARIANTS].groupby("classes"):
         number = f"{classes:.0f} classes"
-        text = (
-            f"The networks of {len(rows)} logs have {classes:.0f} outputs for {VARIANTS} classes."
-        )
+        text = f"The networks of {len(rows)} logs have outputs for {number}, not {VARIANTS}."
         yield Finding("logs", number, "number of classes", text, "inconsistent")
 
 
 def _share() -> Finding:
     """Say whether all accuracies, also of the older logs, are of the validation images."""
-    columns = {"table1": ["accuracy"], "text": ["value"], "logs": ["best", "last"]}
-    tables = {name: published("vuong2022", name, printed=True) for name in columns}
-    tables["text"] = tables["text"].query("setting == 'baseline'")  # the others are differences
-    printed = [
-        each for name, chosen in columns.items() for each in tables[name][chosen].to_numpy().flat
-    ]
-    wrong = [each for each in printed if not checks.grim(each, [IMAGES]).any()]
-    which = f"All but {', '.join(wrong)}" if wrong else "All"
-    text = (
-        f"{which} can be shares of {IMAGES:,} images, the number for validation. The released code "
-        "never uses the test images."
+    table, text, logs = (
+        published("vuong2022", name, printed=True) for name in ("table1", "text", "logs")
+    )
+    baseline = text.loc[text["setting"] == "baseline", "value"]  # the others are differences
+    printed = [*table["accuracy"], *baseline, *logs["best"], *logs["last"]]
+    wrong = checks.misfits(printed, [IMAGES])
+    words = (
+        f"All but {', '.join(wrong) or 'none'} can be shares of the {IMAGES:,} validation images. "
+        "The released code never uses the test images."
     )
     where, kind = "Table 1 | text | logs", "inconsistent" if wrong else "not shown"
-    return Finding(where, f"{len(printed)} accuracies", "GRIM", text, kind)
+    return Finding(where, f"{len(printed)} accuracies", "GRIM", words, kind)
 
 
 def _text(cells: pd.Series, logs: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
@@ -150,8 +141,8 @@ def _text(cells: pd.Series, logs: pd.DataFrame, text: pd.Series) -> Iterator[Fin
         printed, whole, first = map(of, accuracies)
         if abs(whole - text[what]) > 0.01:  # both ends are rounded
             words = (
-                f"Table 1 gives {points(printed, 3)} points; the logs of its settings "
-                f"{points(whole, 3)}, in their first 67 epochs {points(first)}."
+                f"Points by Table 1: {points(printed, '+.3f')}; by the logs of its settings: "
+                f"{points(whole, '+.3f')}, in their first 67 epochs {points(first)}."
             )
             change = f"{points(text[what])} points"
             yield Finding(f"text: {what}", change, "log", words, "inconsistent")
@@ -162,11 +153,10 @@ def _baseline(cells: pd.Series, logs: pd.DataFrame, baseline: float) -> Iterator
     best = cells.astype(float).idxmax()
     of = (logs.loc[["0"], "best"] - baseline).abs().idxmin()
     if best[1] != of[1]:
-        gains = (logs.loc[best[0], "best"] - logs.loc["0", "best"]).items()
+        gains = listed(logs.loc[best[0], "best"] - logs.loc["0", "best"], name="α {}".format)
         text = (
             f"The text compares {_spot(best)} with {_spot(of)}: α differs too. By the logs, "
-            f"β {best[0]} − β 0 is "
-            f"{', '.join(f'{points(gain)} points (α {alpha})' for alpha, gain in gains)}."
+            f"β {best[0]} − β 0 is {gains}, in points."
         )
         where, printed = "text: best − baseline", f"{cells[best]} − {baseline:.2f} %"
         yield Finding(where, printed, "confounded", text, "inconsistent")
@@ -186,12 +176,10 @@ def _fisher(logs: pd.DataFrame) -> Iterator[Finding]:
 
 def _noise(cells: pd.Series) -> Iterator[Finding]:
     """Judge the cells of Table 1 that differ in one of the two strengths."""
-    ranked = cells.sort_values(key=lambda printed: printed.astype(float), kind="stable")
-    for pair in combinations(ranked.index, 2):
-        worse, better = (Figure(f"Table 1, {_spot(each)}", cells[each]) for each in pair)
-        differ = sum(one != other for one, other in zip(*pair))
-        if differ == 1 and better.accuracy > worse.accuracy:
-            yield sampling_error(better, worse, [IMAGES])
+    for pair in combinations(cells.astype(float).sort_values().index, 2):
+        if sum(one != other for one, other in zip(*pair)) == 1:
+            one, other = (Figure(f"Table 1, {_spot(each)}", cells[each]) for each in pair)
+            yield from sampling_error(one, other, [IMAGES])
 
 
 def _l2_sp() -> Iterator[Finding]:
@@ -202,7 +190,7 @@ def _l2_sp() -> Iterator[Finding]:
     growth = gains.iloc[0] - gains.iloc[-1]  # from most to fewest images
     error = np.sqrt((cells["sd"].iloc[[0, -1]] ** 2).to_numpy().sum() / L2SP_RUNS)
     if growth < CRITICAL * error:
-        each = ", ".join(f"{points(gain)} ({size:.0f} per class)" for size, gain in gains.items())
+        each = listed(gains, name="{:.0f} per class".format)
         text = (
             "The paper says that the gain grows as images get fewer. Here it changes by "
             f"{points(growth)} points, standard error {error:.2f}."
