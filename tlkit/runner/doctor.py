@@ -45,8 +45,9 @@ def examine() -> Iterator[tuple[str, str]]:
     yield "smoke", "a few minutes for all notebooks"
     total = sum(lab_minutes(step, workers()).values())
     yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
-    hours = "`tlkit run NOTEBOOK --profile paper --dry-run` says the hours of every arm"
-    yield "paper", hours if gpu else f"not without a GPU; {hours}"
+    trial = "`tlkit run NOTEBOOK --profile paper --dry-run`"
+    without = f"not without a GPU; {trial} tries every arm"
+    yield "paper", f"{trial} says the hours of every arm" if gpu else without
 
 
 def _enough(free: float, total: float, needed: float) -> str:

@@ -1,11 +1,12 @@
 """Forecast how long the notebooks take on this machine, from a few timed training steps."""
 
 import json
+import timeit
 from collections.abc import Sequence
+from statistics import median
 
 import torch
 import torch.nn.functional as F
-from torch.utils.benchmark import Timer
 
 from tlkit.ground.paths import SHIPPED
 from tlkit.networks.models import build
@@ -16,7 +17,8 @@ REFERENCE = SHIPPED / "reference" / "times.json"  # of a run of all notebooks on
 def step_seconds() -> float:
     """Return the median seconds of a training step of the small Xception: 16 images, one thread.
 
-    The step is written out here, so that no images have to be loaded.
+    The step is written out here, so that no images have to be loaded. The first third of the
+    steps does not count, because they are slower.
     """
     model = build("xception_small", 12).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
@@ -28,7 +30,11 @@ def step_seconds() -> float:
         optimizer.step()
         optimizer.zero_grad()
 
-    return Timer("step()", globals={"step": step}).blocked_autorange(min_run_time=0.5).median
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    seconds = timeit.repeat(step, number=1, repeat=12)
+    torch.set_num_threads(threads)
+    return median(seconds[4:])
 
 
 def lab_minutes(step: float, jobs: int) -> dict[str, float]:

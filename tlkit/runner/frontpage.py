@@ -30,10 +30,7 @@ def answers() -> str:
     rows = ["| notebook | our answer, on drawn (synthetic) pictures | minutes |", "|---|---|---|"]
     for path in available():
         title = nbformat.read(path, as_version=4).cells[0].source.partition("\n")[0].strip("# ")
-        answer = "–"
-        if path.stem in central:
-            judged = central[path.stem]
-            answer = _answer(judged, verdicts[verdicts["claim"] == judged.id])
+        answer = _answer(central[path.stem], verdicts) if path.stem in central else "–"
         time = f"{max(0.5, minutes[path.stem]):.1f}"
         rows.append(f"| [{path.stem[:2]}](notebooks/{path.name}) {title} | {answer} | {time} |")
     return "\n".join(rows) + "\n"
@@ -46,8 +43,9 @@ def _drawn(name: str) -> pd.DataFrame:
     return table[[not any(call[name] for name in call if name != "profile") for call in calls]]
 
 
-def _answer(judged: Claim, rows: pd.DataFrame) -> str:
+def _answer(judged: Claim, verdicts: pd.DataFrame) -> str:
     """Say the verdict, what it means, and the difference; or the count over several ways."""
+    rows = verdicts[verdicts["claim"] == judged.id]
     if len(rows) > 1:
         counts = rows["verdict"].value_counts()
         words = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())

@@ -2,7 +2,7 @@
 
 Papermill only warns of an unknown name, and turns `-p seeds "[0, 1]"` into a string. So `tlkit run`
 checks all parameters before it starts a notebook, and `start` checks them again inside of it, for
-those who use papermill directly. There it reads the cells that have run from IPython's history.
+those who use papermill directly.
 """
 
 import ast
@@ -65,9 +65,7 @@ def _fits(value: object, default: object) -> bool:
         return True
     if isinstance(default, list) and isinstance(value, list):
         return not default or all(any(_fits(item, known) for known in default) for item in value)
-    if type(default) is float:
-        return type(value) in (int, float)
-    return type(value) is type(default)
+    return type(value) in ((int, float) if type(default) is float else (type(default),))
 
 
 def start(profile: str) -> str:
@@ -90,10 +88,10 @@ def start(profile: str) -> str:
 
 
 def _parameters() -> tuple[dict[str, object], dict[str, object]]:
-    """Return the declared and the injected parameters; empty where there is no history (nbval).
+    """Return the declared and the injected parameters, from the cells in IPython's history.
 
-    Only the latest cells count, so that cells can be run again. Injected parameters end where the
-    declared ones are run again by hand.
+    Both are empty where there is no history (nbval). Only the latest cells count, so that cells
+    can be run again. Injected parameters end where the declared ones are run again by hand.
     """
     from IPython import get_ipython
 

@@ -88,17 +88,15 @@ def _label(notebook: nbformat.NotebookNode, kind: str) -> list[str]:
     Each cell gets the heading of its column, in place: narrow screens show it beside the cell.
     """
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    tables = []
-    for output in outputs:
-        if output.get("metadata", {}).get("tlkit") == kind:
-            page = BeautifulSoup(output.data["text/html"], "html.parser")
-            headings = [heading.get_text() for heading in page.select("thead th")]
-            for row in page.select("tbody tr"):
-                for cell, heading in zip(row.find_all("td"), headings):
-                    cell["data-label"] = heading
-            output.data["text/html"] = str(page)
-            tables.append(str(page))
-    return tables
+    tables = [each for each in outputs if each.get("metadata", {}).get("tlkit") == kind]
+    for table in tables:
+        page = BeautifulSoup(table.data["text/html"], "html.parser")
+        headings = [heading.get_text() for heading in page.select("thead th")]
+        for row in page.select("tbody tr"):
+            for cell, heading in zip(row.find_all("td"), headings):
+                cell["data-label"] = heading
+        table.data["text/html"] = str(page)
+    return [table.data["text/html"] for table in tables]
 
 
 def _command(name: str, about: dict, parameters: dict) -> str:

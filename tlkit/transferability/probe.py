@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -51,11 +52,8 @@ def _best(features: np.ndarray, labels: np.ndarray) -> LogisticRegression:
 
 def _folds(labels: np.ndarray) -> np.ndarray:
     """Return the fold that validates each image; -1 for the first of a class, in case of one."""
-    folds = np.full(len(labels), -1)
-    for each in np.unique(labels):
-        rest = np.flatnonzero(labels == each)[1:]
-        folds[rest] = np.arange(len(rest)) % FOLDS
-    return folds
+    earlier = pd.Series(labels).groupby(labels).cumcount().to_numpy()  # images of the same class
+    return np.where(earlier == 0, -1, (earlier - 1) % FOLDS)
 
 
 def _path(
