@@ -66,14 +66,11 @@ class Strategy:
     def _sampler(self, study: optuna.Study) -> samplers.BaseSampler:
         number = len(study.get_trials(deepcopy=False))
         seed = int(np.random.SeedSequence((*self.seed, number)).generate_state(1)[0])
-        if self.sampler == "tpe":
-            return samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
-        if self.sampler == "gp":
-            return samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
-        at_random = samplers.RandomSampler(seed)
-        if self.sampler == "grid":
-            return samplers.PartialFixedSampler(self._untried(study), at_random)
-        return at_random
+        by_model = {"tpe": samplers.TPESampler, "gp": samplers.GPSampler}
+        if self.sampler in by_model:
+            return by_model[self.sampler](seed=seed, n_startup_trials=STARTUP)
+        fixed = self._untried(study) if self.sampler == "grid" else {}
+        return samplers.PartialFixedSampler(fixed, samplers.RandomSampler(seed))
 
     def _untried(self, study: optuna.Study) -> dict[str, int]:
         """Return the next setting of a grid, as places, in one random order for all trials.

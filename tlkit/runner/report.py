@@ -49,7 +49,9 @@ def _write_page(path: Path, names: set[str]) -> dict[str, object]:
     """
     notebook = nbformat.read(path, as_version=4)
     about = notebook.metadata.tlkit
-    question = notebook.metadata["title"] = _heading(notebook) or path.stem
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    question = notebook.metadata["title"] = heading[1].strip() if heading else path.stem
     command = _command(path.stem, about, notebook.metadata.papermill.parameters)
     arms = _arms(path.stem, about)
     sources = TEMPLATES.get_template("sources.html").render(command=command, arms=arms)
@@ -61,12 +63,6 @@ def _write_page(path: Path, names: set[str]) -> dict[str, object]:
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     head = {"name": path.stem, "question": question, "command": command}
     return head | {"date": date, "error": about.error} | tables
-
-
-def _heading(notebook: nbformat.NotebookNode) -> str | None:
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
-    return heading and heading[1].strip()
 
 
 def _relink(notebook: nbformat.NotebookNode, folder: Path, names: set[str]) -> None:
