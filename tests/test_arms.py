@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlkit.experiments.arms import RESERVED, coordinates, label, select, words
+from tlkit.experiments.arms import coordinates, label, select, words
 from tlkit.ground.names import UnknownName
 
 NAMES = ("target", "scheme", "rate")
@@ -103,7 +103,7 @@ def test_an_unknown_value_is_refused_and_near_ones_of_that_coordinate_are_named(
 
 def test_a_value_that_only_another_arm_has_is_refused():
     """Each value is known, but not together: 0.01 was tried on kin alone."""
-    with pytest.raises(UnknownName, match=r"\(far, 0.01\): rate '0.01'; nearest valid: 0.1$"):
+    with pytest.raises(UnknownName, match=r"\(far, rate 0.01\): rate '0.01'; nearest valid: 0.1$"):
         select(TABLE, {"target": "far", "rate": 0.01})
 
 
@@ -111,3 +111,14 @@ def test_the_table_stays_as_it_was():
     before = TABLE.copy()
     select(TABLE, {"target": "kin", "rate": 0.1})
     assert TABLE.equals(before)
+
+
+@pytest.mark.parametrize("arm, expected", [
+    ("kin, L2-SP", "kin, L2-SP"),
+    ({"target": "near", "images": 10, "scheme": "L2-SP"}, "near, images 10, L2-SP"),
+    ({"beta": "0.00004", "alpha": "0"}, "beta 0.00004, alpha 0"),
+    ({"lr": 1e-05}, "lr 1e-05"),
+    ({"settings": "2 epochs"}, "2 epochs"),
+])  # fmt: skip
+def test_a_number_is_shown_with_the_name_of_its_coordinate(arm, expected):
+    assert words(arm) == expected

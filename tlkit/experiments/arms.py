@@ -1,5 +1,6 @@
 """Name the arms of an experiment by their coordinates, such as target and scheme."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from tlkit.recipe import Run
 
 Arms = Mapping[Any, Run]  # a label, or a tuple with a value for each coordinate -> what is trained
 Arm = str | Mapping[str, object]  # a label, or coordinates: {"target": "kin", "scheme": "L2-SP"}
+NUMBER = re.compile(r"[\d.]+(e-?\d+)?")
 RESERVED = {"arm", "trial", "seed", "accuracy", "val_accuracy", "parameters", "key"}  # columns
 
 
@@ -33,8 +35,11 @@ def label(values: Sequence[object]) -> str:
 
 
 def words(arm: Arm) -> str:
-    """Return an arm as one text, from its label or its coordinates."""
-    return arm if isinstance(arm, str) else label(list(arm.values()))
+    """Return an arm as one text; a number has its name in front: "near, images 10, L2-SP"."""
+    if isinstance(arm, str):
+        return arm
+    numbers = {name for name, value in arm.items() if NUMBER.fullmatch(str(value))}
+    return label([f"{name} {arm[name]}" if name in numbers else arm[name] for name in arm])
 
 
 def select(table: pd.DataFrame, arm: Arm) -> pd.DataFrame:

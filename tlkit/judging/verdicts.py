@@ -91,15 +91,23 @@ def _in_words(pair: Pair) -> str:
 
 
 def _name(claimed: Comparison | Claim) -> str:
+    """Say which arms are compared: "kin: L2-SP − default", what they share in front."""
     if isinstance(claimed, Claim):
         return claimed.quantity
-    better, worse = words(claimed.better), words(claimed.worse)
+    better, worse = claimed.better, claimed.worse
     if better == worse:
-        return f"{better}: {claimed.metric} − {claimed.worse_metric}"
+        return f"{words(better)}: {claimed.metric} − {claimed.worse_metric}"
+    place = ""
+    if not isinstance(better, str) and not isinstance(worse, str):
+        shared = {name: value for name, value in better.items() if worse.get(name) == value}
+        place = f"{words(shared)}: " if shared else ""
+        better, worse = ({n: arm[n] for n in arm if n not in shared} for arm in (better, worse))
     if claimed.worse_metric:
-        return f"{better} ({claimed.metric}) − {worse} ({claimed.worse_metric})"
+        return (
+            f"{place}{words(better)} ({claimed.metric}) − {words(worse)} ({claimed.worse_metric})"
+        )
     metric = "" if claimed.metric == "accuracy" else f", {claimed.metric}"
-    return f"{better} − {worse}{metric}"
+    return f"{place}{words(better)} − {words(worse)}{metric}"
 
 
 def _remedy(pairs: Sequence[Pair]) -> str:

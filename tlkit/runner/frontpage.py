@@ -31,7 +31,7 @@ def answers() -> str:
     for path in available():
         title = nbformat.read(path, as_version=4).cells[0].source.partition("\n")[0].strip("# ")
         answer = _answer(central[path.stem], verdicts) if path.stem in central else "–"
-        time = f"{max(0.5, minutes[path.stem]):.1f}"
+        time = f"{max(0.5, minutes[path.stem]):.1f}" if path.stem in minutes else "–"
         rows.append(f"| [{path.stem[:2]}](notebooks/{path.name}) {title} | {answer} | {time} |")
     return "\n".join(rows) + "\n"
 
@@ -46,6 +46,8 @@ def _drawn(name: str) -> pd.DataFrame:
 def _answer(judged: Claim, verdicts: pd.DataFrame) -> str:
     """Say the verdict, what it means, and the difference; or the count over several ways."""
     rows = verdicts[verdicts["claim"] == judged.id]
+    if rows.empty:
+        return "not in the reference yet"
     if len(rows) > 1:
         counts = rows["verdict"].value_counts()
         words = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
