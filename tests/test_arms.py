@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlkit.experiments.arms import coordinates, label, select, words
+from tlkit.experiments.arms import RESERVED, coordinates, label, select, words
 from tlkit.ground.names import UnknownName
 
 NAMES = ("target", "scheme", "rate")
