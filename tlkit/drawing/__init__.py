@@ -12,8 +12,6 @@ from tlkit.ground.names import check_name
 from .camera import photograph
 from .worlds import ATLAS
 
-__all__ = ["WORLDS", "draw"]
-
 WORLDS = {name: world.classes for name, world in ATLAS.items()}
 CHUNK = 64  # images painted together; does not change the pictures
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Numbers = float | np.ndarray  # one value for all images, or one for each: [n]
-Colour = tuple[Numbers, Numbers, Numbers]  # red, green, blue, each 0 … 1
+Colour = tuple[Numbers, ...]  # red, green, blue, each 0 … 1
 Range = tuple[float, float]  # low, high
 
 COLUMNS = 512  # more numbers than any picture needs; fixed, so that streams never shift
@@ -62,11 +62,9 @@ def hsv(hue: Numbers, saturation: Numbers, value: Numbers) -> Colour:
 
 def mix(colour: Colour, other: Colour, share: Numbers) -> Colour:
     """Return `colour`, replaced by `other` to this share (0 … 1)."""
-    red, green, blue = (one + (two - one) * share for one, two in zip(colour, other))
-    return red, green, blue
+    return tuple(one + (two - one) * share for one, two in zip(colour, other))
 
 
 def darker(colour: Colour, factor: Numbers) -> Colour:
     """Return `colour` times `factor`."""
-    red, green, blue = colour
-    return red * factor, green * factor, blue * factor
+    return tuple(channel * factor for channel in colour)

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import aircraft, counts, eight, kin, palettes, source, textures, views
+from . import aircraft, counts, kin, palettes, source, textures, views
+from .animals import cat, dog, person
 from .dice import Dice
+from .plants import flower, fruit
 from .scenery import Scene
+from .vehicles import airplane, car, motorbike
+
+EIGHT = (airplane, car, cat, dog, flower, fruit, motorbike, person)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ ATLAS = {
     # 200 random designs of parts; the shipped weights were trained on them
     "drawn_source": World(source.NAMES, source.scene),
     # stand-ins for the eight classes of Natural Images
-    "drawn8": World(eight.NAMES, eight.scene),
+    "drawn8": World(
+        tuple(kind.__name__ for kind in EIGHT), lambda label, dice: EIGHT[label](dice)
+    ),
     # near: 12 new designs by the generator of the source
     "drawn_kin": World(kin.NAMES, kin.plain),
     # near, with many classes: 40 more designs by the generator of the source

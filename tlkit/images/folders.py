@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -161,12 +161,11 @@ def _copies(images: list[Path]) -> list[tuple[Path, Path]]:
     sizes = {image: image.stat().st_size for image in images}
     counts = Counter(size for size in sizes.values() if size)  # empty files: left to decode
     suspects = [image for image in images if counts[sizes[image]] > 1]
-    return _repeats(suspects, lambda image: sha256(image.read_bytes()).digest())
+    return _repeats(suspects, [sha256(image.read_bytes()).digest() for image in suspects])
 
 
-def _repeats(items: list[Item], key: Callable[[Item], object]) -> list[tuple[Item, Item]]:
+def _repeats(items: list[Item], keys: list) -> list[tuple[Item, Item]]:
     """Return (first, repeat) for each item that has the key of an earlier one."""
-    keys = [key(item) for item in items]
     firsts = dict(zip(reversed(keys), reversed(items)))  # of equal keys the last one stays
     return [(firsts[of], item) for of, item in zip(keys, items) if firsts[of] != item]
 
@@ -184,8 +183,8 @@ def _problems(
     yield Problem("outside the class folders", loose, "Move each into the right class, or away")
     absent = [split / name for split in splits for name in classes if split / name not in contents]
     yield Problem("classes missing in a split", absent, "Add them, or delete them in the others")
-    repeats = _repeats(classes, lambda name: normalize("NFKC", name).strip().casefold())
-    alike = [f"{first} = {name}" for first, name in repeats]
+    plain = [normalize("NFKC", name).strip().casefold() for name in classes]
+    alike = [f"{first} = {name}" for first, name in _repeats(classes, plain)]
     yield Problem("class names equal but for case, spaces or unicode form", alike, "Merge them")
     empty = [folder for folder, inside in contents.items() if not any(inside)]
     yield Problem("empty classes", empty, "Fill or delete them")

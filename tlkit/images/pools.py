@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from numpy.lib.format import open_memmap
 
 from tlkit import drawing
 from tlkit.ground.names import unknown
@@ -85,7 +86,7 @@ def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.
     of_class = np.repeat(list(counts), list(counts.values()))
     labels = np.repeat(np.arange(len(classes)), len(of_class))
     splits = np.tile(of_class, len(classes))
-    images = _empty(path, len(labels), size)
+    images = open_memmap(path, "w+", np.uint8, (len(labels), 3, size, size))
     rows = [(label, split) for label in range(len(classes)) for split in counts]
     for label, split in progress(rows, f"drawing {world}"):
         drawn = drawing.draw(world, label, range(counts[split]), size, split)
@@ -102,15 +103,11 @@ def _unpack(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np
 
 def _decode(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     folder, listing = public.read(name) if name in public.SETS else (Path(name), scan(name))
-    images = _empty(path, len(listing.files), size)
+    images = open_memmap(path, "w+", np.uint8, (len(listing.files), 3, size, size))
     decode(folder, listing, out=images)
     images.flush()
     splits = listing.split or _carve_test(listing.labels)
     return list(listing.classes), listing.labels, np.asarray(splits)
-
-
-def _empty(path: Path, count: int, size: int) -> np.memmap:
-    return np.lib.format.open_memmap(path, "w+", np.uint8, (count, 3, size, size))
 
 
 def _carve_test(labels: np.ndarray) -> np.ndarray:
@@ -134,9 +131,8 @@ def _folder(name: str) -> Path:
 
 
 def _code_of_drawings(world: str) -> str:
-    sources = sorted(Path(drawing.__file__).parent.glob("*.py"))
-    code = "".join(path.read_text() for path in sources)
-    return _digest(json.dumps(DRAWN_PER_CLASS[world]) + code)
+    code = [path.read_text() for path in sorted(Path(drawing.__file__).parent.glob("*.py"))]
+    return _digest(json.dumps([DRAWN_PER_CLASS[world], code]))
 
 
 @cache  # reading the state of thousands of files takes a while, and every run of a sweep asks

@@ -54,13 +54,11 @@ def compare(
             f"of ({words(worse)}): {seeds[1]}; train both with the same seeds"
         )
     metrics = metric, worse_metric or metric
-    added = [
-        np.stack([contributions(each, of) for each in side.values()])
-        for side, of in zip(sides, metrics)
-    ]
-    one = max(
-        largest_change(each, of) for side, of in zip(sides, metrics) for each in side.values()
-    )
+    added, changes = [], []
+    for side, of in zip(sides, metrics):
+        added.append(np.stack([contributions(each, of) for each in side.values()]))
+        changes += [largest_change(each, of) for each in side.values()]
+    one = max(changes)
     paired = difference(added[0], added[1], one)
     if any(VALIDATION.fullmatch(of) for of in metrics):
         # Each seed has validation images of its own, so that their luck is in the seeds already.

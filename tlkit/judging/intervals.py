@@ -19,10 +19,9 @@ def in_words(mean: float, low: float, high: float, places: int = 1) -> str:
 
     One seed has no interval, and the text says so.
     """
-    text = "no interval"
-    if np.isfinite([low, high]).all():
-        text = f"{low:z.{places}f}, {high:z.{places}f}"
-    return f"{mean:+z.{places}f} [{text}]".replace("-", "−")
+    bounded = np.isfinite([low, high]).all()
+    ends = f"{low:z.{places}f}, {high:z.{places}f}" if bounded else "no interval"
+    return f"{mean:+z.{places}f} [{ends}]".replace("-", "−")
 
 
 class Evidence:
@@ -119,7 +118,6 @@ class Estimate(Evidence):
         return cls(float(values.mean()), partial(interval, values), len(values), of, places)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the two-sided interval for the true value."""
         return self.at(level)
 
 

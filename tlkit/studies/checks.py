@@ -25,15 +25,11 @@ def grim(printed: str, images: ArrayLike) -> np.ndarray:
     images = np.asarray(images)
     scale = 100 * 10 ** len(printed.partition(".")[2])
     digits = int(printed.replace(".", ""))  # the printed share is digits / scale, exactly
+    low = np.array([[2 * digits - 1], [2 * digits]]) * images
+    high = np.array([[2 * digits + 1], [2 * digits + 2]]) * images - [[0], [1]]
     # The fewest right answers that are not too few: are they too many?
-    rounded = np.maximum(_up(images * (2 * digits - 1), 2 * scale), 0)
-    truncated = np.maximum(_up(images * digits, scale), 0)
-    return np.stack(
-        [
-            (rounded <= images) & (2 * scale * rounded <= (2 * digits + 1) * images),
-            (truncated <= images) & (scale * truncated < (digits + 1) * images),
-        ]
-    )
+    fewest = np.maximum(_up(low, 2 * scale), 0)
+    return (fewest <= images) & (2 * scale * fewest <= high)
 
 
 def _up(numerator: np.ndarray, denominator: int) -> np.ndarray:

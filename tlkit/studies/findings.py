@@ -46,11 +46,14 @@ class Figure(NamedTuple):
 
 def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> Iterator[Finding]:
     """Yield all findings that need no knowledge of the study beyond its figures."""
-    impossible = [each for each in figures if _no_size(each, counts[each.task])]
-    possible = [each for each in figures if each not in impossible]
-    yield from (_impossible(each, counts[each.task]) for each in impossible)
+    possible = []
     for each in figures:
-        yield from _losses(each, counts[each.task])
+        images = counts[each.task]
+        yield from _losses(each, images)
+        if checks.misfits([each.printed], np.arange(1, images.sum() + 1)):
+            yield _impossible(each, images)
+        else:
+            possible.append(each)
     for group, task in dict.fromkeys((each.group, each.task) for each in possible):
         mine = [each for each in possible if (each.group, each.task) == (group, task)]
         printed = list(dict.fromkeys(each.printed for each in mine))
@@ -104,10 +107,6 @@ def sampling_error(one: Figure, other: Figure, sizes: Sequence[int]) -> Iterator
 
 def _ends(values: Sequence[float] | np.ndarray, form: str) -> str:
     return " to ".join(dict.fromkeys(points(values[at], form) for at in (0, -1)))
-
-
-def _no_size(figure: Figure, images: np.ndarray) -> bool:
-    return bool(checks.misfits([figure.printed], np.arange(1, images.sum() + 1)))
 
 
 def _impossible(figure: Figure, images: np.ndarray) -> Finding:

@@ -43,14 +43,13 @@ def _first_table(text: pd.Series) -> Iterator[Finding]:
 
 def _no_share(dataset: str, printed: Sequence[str], images: int) -> Iterator[Finding]:
     """Find accuracies that are no shares of the test images, nor of these in whole batches."""
-    sizes = [images, _padded(images)]
+    sizes = [images, math.ceil(images / BATCH) * BATCH]
     if not checks.grim_all(printed, sizes).any():
         never = checks.misfits(printed, sizes)
         text = (
             f"With one rule of rounding, these are not all shares of {images:,} test images, nor "
-            f"of {sizes[1]:,}, whole batches of {BATCH}. Misfits on their own: "
-            f"{', '.join(never) or 'none'}. So the test images are other ones, or these are no "
-            "plain top-1 accuracies."
+            f"of {sizes[1]:,} (whole batches of {BATCH}). Misfits on their own: "
+            f"{', '.join(never) or 'none'}. These are other images, or no plain top-1 accuracies."
         )
         where, kind = f"first table, {dataset}", "inconsistent" if never else "not shown"
         yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
@@ -124,20 +123,16 @@ def _second_table(text: pd.Series) -> Iterator[Finding]:
             small = Figure("ImageNet", printed[f"imagenet_{recipe}"])
             compared += sampling_error(large, small, [images])
     yield from compared
-    yield _most(figures, [each.kind for each in compared])
+    gains = [figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES]
+    yield _most(pd.concat(gains), [each.kind for each in compared])
     yield _smallest(figures.loc[figures["valid"].idxmin()])
     yield from _public(figures, text)
-    yield from _rate(figures)
-
-
-def _padded(images: int) -> int:
-    """Return the images in whole batches of `BATCH`, the last one filled up."""
-    return math.ceil(images / BATCH) * BATCH
+    yield from _rate(figures["imagenet_search"] - figures["imagenet_fixed"], *gains)
 
 
 def _whole_batches(dataset: str, printed: pd.Series, images: int) -> Iterator[Finding]:
     """Find accuracies that are no shares of the validation images, but of whole batches."""
-    whole = _padded(images)
+    whole = math.ceil(images / BATCH) * BATCH
     shares, batches = sum(checks.grim(each, [images, whole])[0] for each in printed)
     if shares < len(printed):
         chance = stats.binom.sf(batches - 1, len(printed), whole / 10_000)
@@ -152,25 +147,19 @@ def _whole_batches(dataset: str, printed: pd.Series, images: int) -> Iterator[Fi
         yield Finding(where, f"{', '.join(printed)} %", "GRIM", text, "inconsistent")
 
 
-def _most(figures: pd.DataFrame, kinds: list[str]) -> Finding:
+def _most(gains: pd.Series, kinds: list[str]) -> Finding:
     """Count the gains of the larger source, and those within noise."""
-    gains = pd.concat(_gains(figures))
     within = f"{kinds.count('within noise')} of {len(gains)}"
     text = f"{(gains > 0).sum()} of {len(gains)} gains are positive, and {within} are within noise."
     where, words = "second table, larger source − ImageNet", "improves accuracy “in most cases”"
     return Finding(where, words, "claim", text, "not shown")
 
 
-def _gains(figures: pd.DataFrame) -> list[pd.Series]:
-    """Return what the larger source gains in each data set, by `RECIPES`."""
-    return [figures[f"large_{each}"] - figures[f"imagenet_{each}"] for each in RECIPES]
-
-
 def _smallest(row: pd.Series) -> Finding:
     """Say what one image means in the smallest set."""
     lead, one = row["large_search"] - row["imagenet_search"], 100 / row["valid"]
     text = (
-        f"One image is {one:.2f} points; the searches differ by {points(lead)}, {lead / one:.1f}."
+        f"One image is {one:.2f} points; the searches are {points(lead)} apart, {lead / one:.1f}."
     )
     where = f"second table, {row.name}: validation images"
     return Finding(where, f"{row['valid']:g}", "one image", text, "not shown")
@@ -190,17 +179,14 @@ def _public(figures: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
             yield Finding(where, printed, "public set", words, "not shown")
 
 
-def _rate(figures: pd.DataFrame) -> Iterator[Finding]:
-    """Find whether a search for the recipe does what the larger source does."""
-    fixed, after = _gains(figures)
-    search = figures["imagenet_search"] - figures["imagenet_fixed"]
+def _rate(search: pd.Series, fixed: pd.Series, after: pd.Series) -> Iterator[Finding]:
+    """Find whether a search gains what the larger source does; all by data set, in points."""
     if (search > fixed).any():
         text = (
-            f"From ImageNet weights the search gains more than the larger source on "
-            f"{(search > fixed).sum()} of {len(search)} sets, up to {points(search.max())} points. "
-            f"It leaves a smaller gap on {(after < fixed).sum()} of {len(search)} sets, "
-            f"{points(after.max())} points at most. So the fixed recipe (a low learning rate, 20 "
-            "epochs) trains ImageNet weights too little."
+            f"From ImageNet weights the search gains more on {(search > fixed).sum()} of "
+            f"{len(search)} sets (up to {points(search.max())} points). Then the gap is smaller on "
+            f"{(after < fixed).sum()} of {len(search)}, at most {points(after.max())}. So the "
+            "fixed recipe (low learning rate, 20 epochs) trains ImageNet weights too little."
         )
         printed = f"larger source up to {points(fixed.max())} points"
         yield Finding("second table, fixed recipe", printed, "learning rate", text, "not shown")

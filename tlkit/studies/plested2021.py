@@ -30,35 +30,34 @@ def findings() -> Iterator[Finding]:
         bars = bars.set_index("setting")
         singles = bars["accuracy"].drop(OTHERS)
         images = sorted(set(splits.loc[dataset, "images"]))
-        best, random = printed.loc[dataset, ["ImageNet", "random"]]
-        yield from _no_share(dataset, best, splits.loc[dataset])
-        yield from _ensemble(dataset, best, bars, images)
+        row = printed.loc[dataset]
+        yield from _no_share(row, splits.loc[dataset])
+        yield from _ensemble(row, bars, images)
         yield from _below_default(dataset, bars)
         yield from _state_of_the_art(dataset, bars)
         yield from _gain(dataset, singles, images)
         yield from _lowest(dataset, singles, images)
-        if pd.notna(random):
-            yield _pretraining(dataset, best, random, singles, images)
+        if pd.notna(row["random"]):
+            yield _pretraining(row, singles, images)
     fit = published("plested2021", "fit").set_index("dataset")["difference"]
     yield from _sign(fit)
     yield _few_datasets(fit)
 
 
-def _no_share(dataset: str, printed: str, sizes: pd.DataFrame) -> Iterator[Finding]:
+def _no_share(row: pd.Series, sizes: pd.DataFrame) -> Iterator[Finding]:
     """Find test sizes of which no whole number of images gives the accuracy."""
-    fits = checks.grim(printed, sizes["images"]).any(axis=0)
+    fits = checks.grim(row["ImageNet"], sizes["images"]).any(axis=0)
     if not fits.all():
         images = sizes.set_index("split")["images"]
         text = f"Not a share of {listed(images[~fits], ',')} images, "
         text += f"but of {listed(images[fits], ',')}." if fits.any() else "nor of any other split."
-        where = f"{dataset}, leaderboard"
-        yield Finding(where, f"{printed} %", "GRIM", text, "inconsistent")
+        where = f"{row.name}, leaderboard"
+        yield Finding(where, f"{row['ImageNet']} %", "GRIM", text, "inconsistent")
 
 
-def _ensemble(
-    dataset: str, printed: str, bars: pd.DataFrame, images: list[int]
-) -> Iterator[Finding]:
+def _ensemble(row: pd.Series, bars: pd.DataFrame, images: list[int]) -> Iterator[Finding]:
     """Find an accuracy that is a model's on the leaderboard, and an ensemble's in the figure."""
+    printed = row["ImageNet"]
     distance = (bars["accuracy"] - float(printed)).abs()
     best = bars.loc[bars["accuracy"].drop(OTHERS).idxmax()]
     if distance["ensemble"] <= bars.at["ensemble", "error"] and distance[best.name] > best["error"]:
@@ -68,7 +67,7 @@ def _ensemble(
             f"{best.name} ({best['accuracy']:.2f} %), it differs by {words}."
         )
         both = f"{printed} | {bars.at['ensemble', 'accuracy']:.2f} % (digitised)"
-        where = f"{dataset}, leaderboard | figure: ensemble"
+        where = f"{row.name}, leaderboard | figure: ensemble"
         yield Finding(where, both, "ensemble", text, "inconsistent")
 
 
@@ -92,9 +91,7 @@ def _state_of_the_art(dataset: str, bars: pd.DataFrame) -> Iterator[Finding]:
     above = gaps > bars["error"] + bars.at["SOTA", "error"]
     if above["ensemble"] and not above.drop(OTHERS).any():
         best = gaps.drop(OTHERS).idxmax()
-        text = (
-            f"Only the ensemble exceeds it; the best single model: {points(gaps[best])} ({best})."
-        )
+        text = f"Only the ensemble exceeds SOTA; {best} is {points(gaps[best])} points from it."
         both = "{:.2f} | {:.2f} % (digitised)".format(*bars.loc[OTHERS, "accuracy"])
         where = f"{dataset}, figure: ensemble | SOTA"
         yield Finding(where, both, "state of the art", text, "not shown")
@@ -119,17 +116,16 @@ def _lowest(dataset: str, singles: pd.Series, images: list[int]) -> Iterator[Fin
         yield Finding(where, both, "lowest bar", text, kind)
 
 
-def _pretraining(
-    dataset: str, printed: str, random: str, singles: pd.Series, images: list[int]
-) -> Finding:
+def _pretraining(row: pd.Series, singles: pd.Series, images: list[int]) -> Finding:
     """Say what pretrained weights gain over random ones, by what is compared with them."""
-    words, kind = gap(singles["default"], float(random), images)
+    printed, random = float(row["ImageNet"]), float(row["random"])
+    words, kind = gap(singles["default"], random, images)
     text = (
-        f"As printed {points(float(printed) - float(random))} points; for the best single model of "
-        f"the figure {points(singles.max() - float(random))}; for its default {words}."
+        f"As printed {points(printed - random)} points; for the best single model of the figure "
+        f"{points(singles.max() - random)}; for its default {words}."
     )
-    where = f"{dataset}, leaderboard: ImageNet − random"
-    return Finding(where, f"{printed} − {random} %", "single models", text, kind)
+    where, both = f"{row.name}, leaderboard: ImageNet − random", "{ImageNet} − {random} %"
+    return Finding(where, both.format(**row), "single models", text, kind)
 
 
 def _sign(fit: pd.Series) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ from tlkit.studies.findings import CRITICAL, Figure, Finding, gap, listed, point
 from tlkit.studies.published import published
 
 SETTING = ["beta", "alpha"]
-NUMBERS = ["classes", "scheduled", "epochs", "best", "last", "median10", "best67"]
 IMAGES = 3_333  # validation images, of which every log gives the accuracy
 VARIANTS = 100  # classes of FGVC Aircraft
 INITIAL = "0531-0653"  # from then on the Fisher is that of the initial, not of the current model
@@ -25,17 +24,17 @@ L2SP_RUNS = 5  # behind each mean and standard deviation in the paper of L2-SP
 def findings() -> Iterator[Finding]:
     """Yield all findings."""
     cells = published("vuong2022", "table1", printed=True).set_index(SETTING)["accuracy"]
-    logs = published("vuong2022", "logs", printed=True).set_index(SETTING)
-    # The final series has the settings of Table 1.
-    logs = logs[logs["log"].str.startswith("new")].astype(dict.fromkeys(NUMBERS, float))
+    printed = published("vuong2022", "logs", printed=True)
+    logs = published("vuong2022", "logs").set_index([printed[each] for each in SETTING])
+    logs = logs[logs["log"].str.startswith("new")]  # the final series, with Table 1's settings
     text = published("vuong2022", "text").set_index("setting")["value"]
     yield from _other_log(cells, logs)
     yield from _left_out(cells, logs)
     yield from _two_codes(cells, logs)
     yield from _cut_off(cells, logs)
-    yield from _best_epoch(logs)
+    yield _best_epoch(logs)
     yield from _classes(logs)
-    yield _share()
+    yield _share(cells, printed)
     yield from _text(cells, logs, text)
     yield from _baseline(cells, logs, text["baseline"])
     yield from _fisher(logs)
@@ -91,18 +90,17 @@ def _cut_off(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(where, f"{cells[setting]} %", "run length", text, "not shown")
 
 
-def _best_epoch(logs: pd.DataFrame) -> Iterator[Finding]:
-    """Find how much the choice of the epoch gains, on the images that are reported."""
+def _best_epoch(logs: pd.DataFrame) -> Finding:
+    """Say how much the choice of the epoch gains, on the images that are reported."""
     last, median = (logs["best"] - logs[other] for other in ("last", "median10"))
-    if (last > 0).any():
-        text = (
-            f"The epoch is chosen on the images that are reported. The best is {last.min():.2f} to "
-            f"{last.max():.2f} points above the last, and {median.min():.2f} to {median.max():.2f} "
-            "above the median of the last ten. The highest median, in %: "
-            f"{listed(logs['median10'].nlargest(1), '.2f', _spot)}."
-        )
-        epochs = f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs"
-        yield Finding("logs", epochs, "best epoch", text, "not shown")
+    text = (
+        f"The epoch is chosen on the images that are reported. The best is {last.min():.2f} to "
+        f"{last.max():.2f} points above the last, and {median.min():.2f} to {median.max():.2f} "
+        "above the median of the last ten. The highest median, in %: "
+        f"{listed(logs['median10'].nlargest(1), '.2f', _spot)}."
+    )
+    epochs = f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs"
+    return Finding("logs", epochs, "best epoch", text, "not shown")
 
 
 def _classes(logs: pd.DataFrame) -> Iterator[Finding]:
@@ -113,13 +111,10 @@ def _classes(logs: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("logs", number, "number of classes", text, "inconsistent")
 
 
-def _share() -> Finding:
+def _share(cells: pd.Series, logs: pd.DataFrame) -> Finding:
     """Say whether all accuracies, also of the older logs, are of the validation images."""
-    table, text, logs = (
-        published("vuong2022", name, printed=True) for name in ("table1", "text", "logs")
-    )
-    baseline = text.loc[text["setting"] == "baseline", "value"]  # the others are differences
-    printed = [*table["accuracy"], *baseline, *logs["best"], *logs["last"]]
+    text = published("vuong2022", "text", printed=True).set_index("setting")["value"]
+    printed = [*cells, text["baseline"], *logs["best"], *logs["last"]]
     wrong = checks.misfits(printed, [IMAGES])
     words = (
         f"All but {', '.join(wrong) or 'none'} can be shares of the {IMAGES:,} validation images. "
