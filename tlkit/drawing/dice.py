@@ -16,8 +16,7 @@ class Dice:
 
     def __init__(self, generators: Sequence[np.random.Generator]) -> None:
         self._generators = generators
-        rows = [generator.random(COLUMNS) for generator in generators]
-        self._columns = iter(np.stack(rows, axis=1))
+        self._columns = iter(np.stack([each.random(COLUMNS) for each in generators], axis=1))
 
     def uniform(self, low: Numbers, high: Numbers) -> np.ndarray:
         """Return numbers that are evenly spread between `low` and `high`, [n]."""

@@ -34,9 +34,7 @@ ATLAS = {
     # 200 random designs of parts; the shipped weights were trained on them
     "drawn_source": World(source.NAMES, source.scene),
     # stand-ins for the eight classes of Natural Images
-    "drawn8": World(
-        tuple(kind.__name__ for kind in EIGHT), lambda label, dice: EIGHT[label](dice)
-    ),
+    "drawn8": World(tuple(kind.__name__ for kind in EIGHT), lambda label, dice: EIGHT[label](dice)),
     # near: 12 new designs by the generator of the source
     "drawn_kin": World(kin.NAMES, kin.plain),
     # near, with many classes: 40 more designs by the generator of the source

@@ -28,7 +28,7 @@ def read(name: str, size: int) -> tuple[np.ndarray, list[str], np.ndarray, np.nd
 
 def version() -> str:
     """Return a text that changes with the versions of the packages and with this code."""
-    packages = [metadata.version("scikit-learn"), metadata.version("scikit-image")]
+    packages = [metadata.version(each) for each in ("scikit-learn", "scikit-image")]
     return f"{packages}{Path(__file__).read_text()}"
 
 

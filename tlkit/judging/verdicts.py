@@ -102,12 +102,11 @@ def _name(claimed: Comparison | Claim) -> str:
         shared = {name: value for name, value in better.items() if worse.get(name) == value}
         place = f"{words(shared)}: " if shared else ""
         better, worse = ({n: arm[n] for n in arm if n not in shared} for arm in (better, worse))
+    first, second = words(better), words(worse)
     if claimed.worse_metric:
-        return (
-            f"{place}{words(better)} ({claimed.metric}) − {words(worse)} ({claimed.worse_metric})"
-        )
+        return f"{place}{first} ({claimed.metric}) − {second} ({claimed.worse_metric})"
     metric = "" if claimed.metric == "accuracy" else f", {claimed.metric}"
-    return f"{place}{words(better)} − {words(worse)}{metric}"
+    return f"{place}{first} − {second}{metric}"
 
 
 def _remedy(pairs: Sequence[Pair]) -> str:

@@ -16,7 +16,6 @@ from tlkit.studies import checks
 
 KINDS = ("impossible", "inconsistent", "exceeds noise", "within noise", "not shown")
 SHARES = (10, 15, 20, 25, 30)  # % of the images: likely test splits where a study states none
-USUAL = (20, 30)  # those for which sampling errors are given
 CRITICAL = stats.norm.ppf((1 + LEVEL) / 2)
 
 
@@ -66,8 +65,8 @@ def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> I
 
 
 def likely_sizes(images: np.ndarray) -> list[int]:
-    """Return the test images of the usual splits, from the images per class."""
-    return [checks.split_sizes(images, share)[0] for share in USUAL]
+    """Return the test images of splits of 20 and 30 %, from the images per class."""
+    return [checks.split_sizes(images, share)[0] for share in (20, 30)]
 
 
 def points(value: float, form: str = "+.2f") -> str:
@@ -95,14 +94,13 @@ def gap(first: float, second: float, sizes: Sequence[int]) -> tuple[str, str]:
 def sampling_error(one: Figure, other: Figure, sizes: Sequence[int]) -> Iterator[Finding]:
     """Judge whether noise explains the difference of two figures, if there is one."""
     worse, better = sorted([one, other], key=lambda each: each.accuracy)
-    if better.accuracy == worse.accuracy:
-        return
-    text, kind = gap(better.accuracy, worse.accuracy, sizes)
-    error = checks.standard_error(better.accuracy, worse.accuracy, 1)
-    needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
-    text += f"; |z| exceeds {CRITICAL:.2f} from {needed:,.0f} images on."
-    where = f"{better.where} − {worse.where}"
-    yield Finding(where, f"{better.printed} − {worse.printed} %", "sampling error", text, kind)
+    if better.accuracy > worse.accuracy:
+        text, kind = gap(better.accuracy, worse.accuracy, sizes)
+        error = checks.standard_error(better.accuracy, worse.accuracy, 1)
+        needed = np.ceil((CRITICAL * error / (better.accuracy - worse.accuracy)) ** 2)
+        text += f"; |z| exceeds {CRITICAL:.2f} from {needed:,.0f} images on."
+        where = f"{better.where} − {worse.where}"
+        yield Finding(where, f"{better.printed} − {worse.printed} %", "sampling error", text, kind)
 
 
 def _ends(values: Sequence[float] | np.ndarray, form: str) -> str:
@@ -122,18 +120,17 @@ def _impossible(figure: Figure, images: np.ndarray) -> Finding:
 def _losses(figure: Figure, images: np.ndarray) -> Iterator[Finding]:
     """Find a loss of guessing, or a worse one, beside an accuracy that is better than guessing."""
     informed, uniform = checks.guessing_losses(images)
-    if figure.loss < informed or figure.accuracy <= checks.majority_share(images):
-        return
-    text = f"A uniform guess has a loss of {uniform:.4f} (ln {len(images)})"
-    if figure.loss <= uniform:
-        text += f", a guess by class shares one of {informed:.4f}: this loss lies between the two."
-    else:
-        text += ": this loss is worse."
-        if figure.accuracy < 100:
-            wrong = figure.loss / (1 - figure.accuracy / 100)
-            text += f" If only wrong answers cause it, each of them costs {wrong:.1f} nats."
-    published = f"{figure.printed} %, loss {figure.loss:.4f} nats"
-    yield Finding(figure.where, published, "loss of guessing", text, "inconsistent")
+    if figure.loss >= informed and figure.accuracy > checks.majority_share(images):
+        text = f"A uniform guess has a loss of {uniform:.4f} (ln {len(images)})"
+        if figure.loss <= uniform:
+            text += f", a guess by class shares one of {informed:.4f}: this loss lies between."
+        else:
+            text += ": this loss is worse."
+            if figure.accuracy < 100:
+                wrong = figure.loss / (1 - figure.accuracy / 100)
+                text += f" If only wrong answers cause it, each of them costs {wrong:.1f} nats."
+        published = f"{figure.printed} %, loss {figure.loss:.4f} nats"
+        yield Finding(figure.where, published, "loss of guessing", text, "inconsistent")
 
 
 def _test_size(where: str, printed: Sequence[str], images: np.ndarray) -> Finding:

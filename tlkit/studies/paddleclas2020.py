@@ -60,8 +60,7 @@ def _luck(figures: pd.DataFrame, images: pd.Series) -> Finding:
     error = np.sqrt(figures["fixed"] * (100 - figures["fixed"]) / images)
     luck = error * figures["grid_trials"].map(expected_maximum)
     gain = figures["grid"] - figures["fixed"]
-    below = gain.index[gain <= luck]
-    small = ", ".join(f"{each} {points(gain[each])} (luck {points(luck[each])})" for each in below)
+    small = listed(gain[gain <= luck], name=lambda each: f"{each}, luck {points(luck[each])}")
     text = (
         f"The best of {figures['grid_trials'].max()} runs against one run, chosen on unknown "
         "images. If on the test images, and all runs were equally good, sampling error alone (as "

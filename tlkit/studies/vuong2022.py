@@ -126,8 +126,7 @@ def _share(cells: pd.Series, logs: pd.DataFrame) -> Finding:
 
 def _text(cells: pd.Series, logs: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
     """Find differences in the text that the logs of the same settings do not give."""
-    same = logs.loc[cells.index]
-    accuracies = [cells.astype(float), same["best"], same["best67"]]
+    accuracies = [cells.astype(float), logs["best"], logs["best67"]]
     differences = {
         "alpha 0 over 0.0005": lambda by: by["0.00004", "0"] - by["0.00004", "0.0005"],
         "beta 0.0004 over 0.00004": lambda by: (by["0.0004"] - by["0.00004"]).mean(),
