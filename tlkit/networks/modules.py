@@ -9,6 +9,7 @@ from timm.models.xception import Xception
 from torch import nn
 
 from tlkit.ground.names import check_name
+from tlkit.ground.numbers import whole
 
 FLOWS = {"entry": 4, "middle": 12}  # modules up to the end of Xception's flows (of 14)
 
@@ -34,10 +35,11 @@ class Modules:
         also the name of a flow: "entry" (4 of 14 modules) or "middle" (12: entry and middle).
         Raises `UnknownName`, and ValueError for a number that this network does not have.
         """
-        if isinstance(until, int):
-            if not 0 <= until <= len(self):
+        if not isinstance(until, str):
+            number = whole("a number of modules", until, least=-1)
+            if not 0 <= number <= len(self):
                 raise ValueError(f"{until} modules requested; this model has 0 to {len(self)}")
-            return until
+            return number
         ends = {"none": 0} | {name: i + 1 for i, name in enumerate(self.states)} | self.flows
         ends["all"] = len(self)
         check_name("module", until, ends)
