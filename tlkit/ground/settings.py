@@ -23,7 +23,7 @@ def jobs() -> int | None:
     return int(text) if text else None
 
 
-def dry_run() -> bool:
+def is_dry_run() -> bool:
     """Return whether TLKIT_DRY_RUN asks for two steps of each arm instead of whole runs.
 
     Raises `UnknownName` for a value that is neither of `YES` nor of `NO`.
