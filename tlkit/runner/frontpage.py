@@ -14,6 +14,7 @@ from tlkit.experiments.results import reference
 from tlkit.ground.paths import ROOT, SHIPPED, put
 from tlkit.judging.intervals import in_words
 from tlkit.judging.ledger import Claim, claim
+from tlkit.runner.forecast import REFERENCE
 from tlkit.runner.notebooks import available
 from tlkit.studies.published import studies
 
@@ -25,7 +26,7 @@ BEGIN, END = "<!-- answers: python -m tlkit.runner.frontpage -->\n", "<!-- end o
 def answers() -> str:
     """Return a table of the notebooks: question, our answer in the lab, minutes."""
     central = {claim(each).notebook: claim(each) for study in studies() for each in study.central}
-    minutes = json.loads((SHIPPED / "reference" / "times.json").read_text())["minutes"]
+    minutes = json.loads(REFERENCE.read_text("utf-8"))["minutes"]
     verdicts = _drawn("verdicts")
     rows = ["| notebook | our answer, on drawn (synthetic) pictures | minutes |", "|---|---|---|"]
     for path in available():
