@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tlkit.ground.alone import LOCK, alone
+from tlkit.networks.modules import head_paths
 from tlkit.networks.weights import check_model, read_weights, weights_file
 
 __all__ = ["build", "read_weights", "resized", "weights_file", "with_source_head"]
@@ -37,6 +38,7 @@ def build(name: str, classes: int, size: int | None = None) -> nn.Module:
                     f"{name} does not take images of {size} pixels ({again}); change Run.size: "
                     f"its weights are from images of {model.pretrained_cfg['input_size'][-1]}"
                 ) from problem
+            model.pretrained_cfg["input_size"] = (3, size, size)
         return model
 
 
@@ -87,8 +89,7 @@ def resized(
 
     Weights that fit already, and those that timm cannot fit, are returned as they are.
     """
-    heads = model.pretrained_cfg["classifier"]
-    of_heads = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
+    of_heads = tuple(f"{head}." for head in head_paths(model))
     fit = all(
         weights[tensor].shape == value.shape
         for tensor, value in model.state_dict().items()

@@ -81,8 +81,8 @@ def _read(path: Path) -> object:
     try:
         if start[8:9] == b"{":
             return load_file(path)
-        with harmless:  # timm's own checkpoints hold such a namespace
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with harmless, path.open("rb") as file:  # timm's own checkpoints hold such a namespace
+            return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as problem:
         if start.startswith((b"PK", b"\x80")):
             raise ValueError(
