@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save
 
 from tlkit.experiments.keys import key
 from tlkit.ground.machine import environment
@@ -135,16 +136,16 @@ def initial_weights(run: Run) -> dict[str, torch.Tensor] | None:
     path = weights_path(complete(run.init, keep_weights=True).key)
     try:
         return _intact_weights(path)
-    except (FileNotFoundError, ValueError, SafetensorError) as problem:
+    except (*DAMAGE, SafetensorError) as problem:
         set_aside(path, problem)
     return _intact_weights(weights_path(complete(run.init, keep_weights=True).key))
 
 
 def _intact_weights(path: Path) -> dict[str, torch.Tensor]:
-    with safe_open(path, "pt") as file:
-        digest = (file.metadata() or {}).get("digest")
-    weights = load_file(path)
-    if digest != _weights_digest(weights):
+    data = path.read_bytes()  # no memory map: the file may change, or be cut, afterwards
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    weights = from_bytes(data)
+    if header["__metadata__"]["digest"] != _weights_digest(weights):
         raise ValueError("the weights are not what was written")
     return weights
 

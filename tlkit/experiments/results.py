@@ -6,6 +6,7 @@
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -52,7 +53,10 @@ def store(name: str, table: pd.DataFrame) -> None:
 def _read(path: Path) -> list[pd.DataFrame]:
     """Return the table in a file, in a list; an empty list if it is missing or damaged."""
     try:
-        return [pd.read_csv(path, dtype=str, keep_default_na=False)]
+        text = path.read_text("utf-8")
+        if "\0" in text:  # pandas reads them as nothing
+            raise ValueError("it has NUL bytes")
+        return [pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)]
     except FileNotFoundError:
         return []
     except ValueError as problem:  # empty, cut, or not a table

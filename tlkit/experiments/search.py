@@ -17,6 +17,7 @@ from tlkit.experiments.seeds import seed_numbers
 from tlkit.experiments.workers import in_parallel
 from tlkit.ground.names import check_name
 from tlkit.ground.numbers import whole
+from tlkit.ground.paths import tidy_home
 from tlkit.ground.progress import progress
 from tlkit.ground.settings import is_dry_run
 from tlkit.images.tasks import load
@@ -56,6 +57,7 @@ def search(
     if is_dry_run():
         first = strategy.first()
         return dry_run((arm, replace(run, **first)) for arm, run in named).assign(trial=1, **first)
+    tidy_home()
     for arm, run in named:
         _check_validation(arm, run, strategy.space)
     jobs = [(arm, run, strategy, trials) for arm, run in named]

@@ -13,7 +13,7 @@ from tlkit.experiments.records import Record, complete, read
 from tlkit.experiments.results import store
 from tlkit.experiments.seeds import seed_numbers
 from tlkit.experiments.workers import in_parallel
-from tlkit.ground.paths import home, tidy
+from tlkit.ground.paths import tidy_home
 from tlkit.ground.settings import is_dry_run
 from tlkit.images.pools import look_again
 from tlkit.recipe import Run
@@ -61,8 +61,7 @@ def _seeded(run: Run, seed: int) -> Run:
 def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     """Return the records of `runs`. Runs that others start from are trained first."""
     look_again()
-    for folder in ("records", "cache"):
-        tidy(home() / folder)
+    tidy_home()
     different = list(dict.fromkeys(runs))
     sources = [run.init for run in different if isinstance(run.init, Run)]
     if sources:

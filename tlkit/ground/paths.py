@@ -129,6 +129,7 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     lock = FileLock(file)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        tidy(path.parent)
         lock.acquire(timeout=timeout)
     try:
         yield
@@ -150,9 +151,15 @@ def tidy(folder: Path) -> None:
             file.unlink()
 
 
+def tidy_home() -> None:
+    """Remove what killed processes have left where it would grow."""
+    for name in ("records", "cache"):
+        tidy(home() / name)
+
+
 def _is_dead(partial: Path) -> bool:
     """Return whether the process that wrote it has ended; of other machines: probably."""
-    _, _, host, pid, *_ = [*partial.name.split("-"), "", "", ""]
+    _, host, pid, *_ = [*partial.name.split("-"), "", ""]
     written = partial.stat().st_mtime
     if host != _host() or not pid.isdigit():
         return time.time() - written > DAY
