@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGKILL
 from subprocess import Popen
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -34,29 +33,36 @@ class Kernel(AsyncKernelManager):
         type(self).process = process
         _started.append(process)
         if stopped.is_set():
-            process.kill()
+            end(process)
 
 
 def stop_all() -> None:
     """End every kernel that still runs, with the processes that train for it."""
     stopped.set()
-    trees = []
     for process in [each for each in _started if each.poll() is None]:
-        with suppress(psutil.NoSuchProcess):
-            kernel = psutil.Process(process.pid)
-            trees += [*kernel.children(recursive=True), kernel]
-    for each in trees:
-        with suppress(psutil.NoSuchProcess):
+        end(process)
+
+
+def end(process: Popen) -> None:
+    """Kill a kernel and the processes that it has started, even if it is dead itself."""
+    process.kill()
+    if os.name != "posix":
+        return
+    group = []  # the kernel leads it
+    for each in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.Error):
             # A resource tracker removes what the others leave in memory, and then ends by itself.
-            if "resource_tracker" not in " ".join(each.cmdline()):
+            ours = os.getpgid(each.pid) == process.pid
+            if ours and "resource_tracker" not in " ".join(each.cmdline()):
                 each.kill()
-    psutil.wait_procs(trees, timeout=10)
+                group.append(each)
+    psutil.wait_procs(group, timeout=10)
 
 
 def cause(kernel: type[Kernel], message: str) -> str:
     """Say which process was killed: the kernel, or one that trains for it; "" if none was."""
     who = ""
-    if kernel.process and kernel.process.poll() == -SIGKILL:
+    if kernel.process and kernel.process.poll() == -9:
         who = "The kernel"
     elif "SIGKILL" in message and "TerminatedWorkerError" in message:
         who = "A process that trains"

@@ -90,6 +90,8 @@ def assign(paths: Sequence[Path], parameters: Parameters) -> dict[Path, Paramete
 
 
 def _read(path: Path) -> nbformat.NotebookNode:
+    if path.suffix != ".ipynb":
+        raise ValueError(f"{path} is no notebook: its name must end in .ipynb")
     try:
         return load_notebook_node(str(path))
     except OSError:
@@ -100,8 +102,9 @@ def _read(path: Path) -> nbformat.NotebookNode:
 
 
 def _declared(path: Path) -> dict[str, object]:
+    source = _parameters_cell(_read(path))
     try:
-        return declared(_parameters_cell(_read(path)))
+        return declared(source)
     except ValueError as problem:
         raise ValueError(f"{path.name}: {problem}") from None
 
@@ -229,6 +232,8 @@ def _run(draft: Path, parameters: Parameters, variables: Mapping[str, str]) -> s
             lines = [line for line in message.splitlines() if line.strip("- ")]
             shown = lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"]
             killed = kernels.cause(kernel, message)
+            if kernel.process:
+                kernels.end(kernel.process)
             return "\n".join([_failed_cell(draft), *([killed] if killed else shown)])
     return None
 
