@@ -73,9 +73,9 @@ def test_a_folder_that_another_process_has_made_stays(tmp_path):
     (EROFS, "writable"), (EACCES, "writable"),
 ])  # fmt: skip
 def test_a_full_or_read_only_disk_names_file_folder_and_remedy(tmp_path, code, remedy):
-    with pytest.raises(OSError, match=rf"one in {tmp_path}; .*{remedy}.*TLKIT_HOME") as problem:
-        with whole(tmp_path / "one"):
-            raise OSError(code, os.strerror(code))
+    message = rf"one in {tmp_path}; .*{remedy}.*TLKIT_HOME"
+    with pytest.raises(OSError, match=message) as problem, whole(tmp_path / "one"):
+        raise OSError(code, os.strerror(code))
     assert problem.value.errno == code
     with pytest.raises(OSError) as other, whole(tmp_path / "one"):
         raise OSError(code, "of another place", "/somewhere/image.png")
