@@ -50,7 +50,7 @@ def _problem(model: nn.Module, size: int | None) -> Exception | None:
     was_training = model.training
     try:
         model.eval()(torch.zeros(1, 3, size, size))
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         raise
     except Exception as problem:  # assertions and errors of many kinds, from the depths of timm
         return problem

@@ -47,7 +47,7 @@ class Trained:
 
     @cached_property
     def diverged(self) -> bool:
-        """Whether a loss, a penalty, a test logit or a weight is not finite."""
+        """Return whether a loss, a penalty, a test logit or a weight is not finite."""
         numbers = (number for entry in self.history for number in entry.values())
         tensors = (self.test_logits, *self.weights.values())
         return not (all(map(isfinite, numbers)) and all(t.isfinite().all() for t in tensors))
