@@ -68,7 +68,7 @@ def _told_to_stop() -> Iterator[None]:
 
 
 def _refuse(problem: object) -> int:
-    print(f"tlkit: {problem}", file=sys.stderr)
+    print("tlkit:", " ".join(line.strip() for line in str(problem).splitlines()), file=sys.stderr)
     return 2
 
 

@@ -97,6 +97,7 @@ def _literal(figure: Figure) -> None:
             text.set_text(_drawable(letters))
             lost = True
     if lost:
+        figure.draw_without_rendering()
         bottom = figure.get_tightbbox().y0 / figure.get_figheight()
         figure.text(0, bottom, NO_FONT, va="top", fontsize=8, parse_math=False)
 

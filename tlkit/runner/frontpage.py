@@ -76,7 +76,8 @@ def draw() -> plt.Figure:
 
 def write() -> None:
     """Put the answers between their two marks in README.md, and draw the picture anew."""
-    draw().savefig(PICTURE, dpi=150)
+    with plt.rc_context({"text.usetex": False}):
+        draw().savefig(PICTURE, dpi=150)
     before, rest = README.read_text(encoding="utf-8").split(BEGIN)
     put(README, before + BEGIN + answers() + END + rest.split(END, 1)[1])
 

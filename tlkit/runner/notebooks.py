@@ -210,7 +210,7 @@ def _terminal() -> str:
 
 def _run(draft: Path, parameters: Parameters, variables: Mapping[str, str]) -> str | None:
     """Run the notebook `draft` in place and return its error, if there is one."""
-    kernel = type("Kernel", (kernels.Kernel,), {"variables": variables})
+    kernel: type[kernels.Kernel] = type("Kernel", (kernels.Kernel,), {"variables": variables})
     file = str(draft).replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     with kernels.private_sockets() as config:
         try:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tlkit.experiments.results import begin
 from tlkit.ground.machine import environment_line
-from tlkit.ground.names import UnknownName, check_name, unknown
-from tlkit.ground.paths import ROOT, home
+from tlkit.ground.names import check_name
+from tlkit.ground.paths import ROOT
 
 PROFILES = ("smoke", "lab", "paper")
 INJECTED = "# Parameters\n"  # papermill begins the cell that it injects with this line
@@ -108,29 +108,19 @@ def _check_changes(changes: dict) -> None:
         raise TypeError(f"changes = {changes!r}: {wrong[0]!r} is not the name of a field of Run")
     Run(**changes)
     if "model" in changes:
-        import timm
+        from tlkit.networks.weights import check_model
 
-        import tlkit.networks.models  # noqa: F401  registers xception_small with timm
-
-        known = [*timm.list_models(), *timm.list_models(pretrained=True)]
-        check_name("model", changes["model"], known)
+        check_model(changes["model"])
 
 
 def check_task(task: str) -> None:
     """Refuse a task that is neither a known name nor an existing folder, without its images."""
-    from tlkit import drawing
-    from tlkit.images import bundled, public
+    from tlkit.images.pools import exists, pool
     from tlkit.images.tasks import parse
 
     name = parse(task)[0]
-    own = [folder.name for folder in home().glob("images/*") if folder.is_dir()]
-    known = [*drawing.WORLDS, *bundled.SETS, *public.SETS, *own]
-    places = [Path(each).expanduser() for each in (task, name)]
-    if name in known or any(place.is_dir() for place in places):
-        return
-    if places[1].name != str(name):  # a path
-        raise UnknownName(f"task: {missing(places[1])}")
-    raise unknown("task", name, known)
+    if not exists(name):
+        pool(name, size=1)  # says what is wrong
 
 
 def missing(path: Path) -> str:
