@@ -260,6 +260,20 @@ def test_an_image_above_the_limit_of_pillow_is_named(good, monkeypatch):
         decoded(good, scan(good), 4)
 
 
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("<!DOCTYPE html><p>404", "a web page"),
+        ("\n<html>", "a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+    ],
+)
+def test_text_with_the_name_of_an_image_is_named_as_what_it_is(good, text, message):
+    (good / "cat" / "a.jpg").write_text(text)
+    with pytest.raises(BadImageFolder, match=rf"cat.a\.jpg \(.*{message}"):
+        decoded(good, scan(good), 4)
+
+
 def test_a_failing_system_is_no_fault_of_the_images(good, monkeypatch):
     folder = scan(good)
 

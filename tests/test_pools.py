@@ -101,6 +101,16 @@ def test_two_changes_within_one_tick_are_noticed(folder, monkeypatch):
     assert read(folder).digest != before.digest
 
 
+@pytest.mark.parametrize("year", [1980, 2090])
+def test_odd_dates_do_not_make_files_be_read_again(aged, monkeypatch, year):
+    for file in aged.rglob("*.png"):
+        os.utime(file, ((year - 1970) * 31_557_600,) * 2)
+    age(aged)
+    before = read(aged)
+    monkeypatch.setattr(digests, "_read", None)
+    assert read(aged).digest == before.digest
+
+
 def test_swapped_class_folders_are_noticed(folder):
     before = read(folder)
     (folder / "ant").rename(folder / "swap")

@@ -105,6 +105,13 @@ def test_a_task_has_a_name_without_folders(here):
     assert load(".").name == "pics"
 
 
+@pytest.mark.parametrize("task", ["./pics[a [x],ant]", "pics[ant,bee[]", 'pics["ant,bee]'])
+def test_a_list_that_cannot_be_read_shows_how_to_write_it(here, task):
+    paint(here / "pics", ("ant", "bee"))
+    with pytest.raises(ValueError, match=r'in quotes: pics\["a, b",c\]'):
+        load(task)
+
+
 # paths and names
 
 

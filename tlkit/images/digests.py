@@ -58,7 +58,8 @@ def _read(file: Path) -> tuple[str, str]:
     try:
         with file.open("rb") as opened:
             state = os.fstat(opened.fileno())
-            settled = max(state.st_mtime_ns, state.st_ctime_ns) < time.time_ns() - RECENT
+            now = time.time_ns()
+            settled = state.st_ctime_ns < now - RECENT and abs(now - state.st_mtime_ns) > RECENT
             tells = settled and state.st_ino and os.name == "posix"  # else ctime is no change
             return _state(opened.fileno()) if tells else "", file_digest(
                 opened, "sha256"

@@ -25,6 +25,7 @@ from tlkit.images.digests import digests
 
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}  # and all hidden names, such as .DS_Store
 SKIP = ".tlkit-skip"  # in an image folder: names and patterns of what is not to be used
+QUOTES = 'A class name with , [ ] or " is written in quotes: pics["a, b",c]'
 OR_SKIP = f"or list them in a file {SKIP} in this folder"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
@@ -149,7 +150,8 @@ def _why_missing(path: Path) -> str:
     first = path.absolute().relative_to(parent).parts[0]
     names = [folder.name for folder in _list(parent).folders]
     near = get_close_matches(first, names, n=5, cutoff=0.4) or names[:5] or ["no folders"]
-    return f"{parent} exists, {first!r} in it does not. It holds {', '.join(near)}"
+    quotes = f". {QUOTES}" if "[" in first else ""
+    return f"{parent} exists, {first!r} in it does not. It holds {', '.join(near)}{quotes}"
 
 
 def _official(folders: list[Path], lists: Lister) -> dict[Path, tuple[Path, str]]:
@@ -205,7 +207,8 @@ def decode(path: Path | str, folder: ImageFolder, out: np.ndarray) -> None:
         except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, struct.error, …
             if getattr(error, "errno", None):  # of the system, such as too many open files
                 raise
-            return f"{folder.files[index]} ({type(error).__name__}: {error})"
+            kind = _kind_of_text(root / folder.files[index]) or f"{type(error).__name__}: {error}"
+            return f"{folder.files[index]} ({kind})"
 
     with ThreadPoolExecutor(4) as threads:  # more would only wait for the interpreter's lock
         faults = list(progress(threads.map(read, range(len(out))), "decoding", len(out)))
@@ -213,6 +216,15 @@ def decode(path: Path | str, folder: ImageFolder, out: np.ndarray) -> None:
     refuse(root, Problem("unreadable", unreadable, f"Delete or replace them, {OR_SKIP}"))
     for note, count in sorted(Counter(notes).items()):
         warnings.warn(f"{root}: {count} of {len(out)} {note}", stacklevel=2)
+
+
+def _kind_of_text(file: Path) -> str:
+    """Return what a file is that often has the name of an image, or an empty text."""
+    with file.open("rb") as opened:
+        start = opened.read(200).lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS: run git lfs pull"
+    return "a web page: download the image itself" if start.startswith((b"<!doc", b"<html")) else ""
 
 
 def square(image: Image.Image, size: int, notes: list[str] | None = None) -> np.ndarray:

@@ -121,7 +121,7 @@ def _refuse_missing(name: str, folder: Path) -> None:
     if name and os.path.isdir(name):
         remedy = f"; for the folder here, write {os.path.join('.', name)}"
     if "[" in name:
-        remedy += '; class names with , [ ] or " are written in quotes: name["a, b",c]'
+        remedy += f". {folders.QUOTES}"
     raise unknown("task", name, known, remedy)
 
 
