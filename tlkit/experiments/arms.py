@@ -10,7 +10,7 @@ from tlkit.ground.names import check_name, unknown
 from tlkit.recipe import Run
 
 Arms = Mapping[Any, Run]  # a label, or a tuple with a value for each coordinate -> what is trained
-Arm = object  # a label, a tuple of coordinates, or these by name: {"target": "kin", "seed": 3}
+Arm = Any  # a label, a tuple of coordinates, or these by name: {"target": "kin", "seed": 3}
 NUMBER = re.compile(r"[\d.]+(e-?\d+)?")
 WHOLE = re.compile(r"^(-?\d+)\.0$")
 RESERVED = {"arm", "trial", "seed", "accuracy", "val_accuracy", "parameters", "key", "diverged"}
