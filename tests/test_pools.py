@@ -240,6 +240,17 @@ def test_a_full_disk_names_folder_and_need(folder, monkeypatch):
     assert len(read(folder).labels) == 36
 
 
+def test_a_disk_that_fills_up_later_names_folder_and_need_too(folder, monkeypatch):
+    def full(*_):
+        raise OSError("256 requested and 0 written")  # NumPy's, without a number
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match=rf"bytes do not fit into {home()}/cache"):
+        read(folder)
+    with pytest.raises(OSError, match=rf"bytes do not fit into {home()}/cache"):
+        pool("faces", 8)
+
+
 @pytest.mark.parametrize("code", [22, 95])
 def test_a_file_system_that_cannot_reserve_is_used_as_it_is(folder, monkeypatch, code):
     def unable(*_):

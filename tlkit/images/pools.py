@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EINVAL, EOPNOTSUPP
+from errno import EDQUOT, EFBIG, EINVAL, ENOSPC, EOPNOTSUPP
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -169,8 +170,9 @@ def _digest_of(
 
 def _store(place: Path, name: str, size: int, fill: Fill) -> None:
     classes, labels, splits = fill(size, place / "images.npy")
-    np.save(place / "labels.npy", labels)
-    np.save(place / "splits.npy", splits)
+    with _fitting(labels.nbytes + splits.nbytes):
+        np.save(place / "labels.npy", labels)
+        np.save(place / "splits.npy", splits)
     digest = _digest_of(np.load(place / "images.npy", mmap_mode="r"), classes, labels, splits)
     about = {"name": name, "classes": classes, "digest": digest}
     (place / "about.json").write_text(json.dumps(about), "utf-8")
@@ -181,15 +183,24 @@ def _room(path: Path, count: int, size: int) -> np.memmap:
 
     Otherwise a full disk would kill the process when it writes into the array.
     """
-    try:
+    with _fitting(count * 3 * size**2):
         images = open_memmap(path, "w+", np.uint8, (count, 3, size, size))
         _reserve(path)
-    except OSError as problem:
-        raise OSError(
-            f"{problem.strerror}: {count * 3 * size**2:,} bytes of images do not fit into "
-            f"{home() / 'cache'}; free some space there, or set TLKIT_HOME to another folder"
-        ) from problem
     return images
+
+
+@contextmanager
+def _fitting(need: int) -> Iterator[None]:
+    """Let the error of a full disk say what does not fit where. NumPy's has no number."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (None, ENOSPC, EDQUOT, EFBIG):
+            raise
+        raise OSError(
+            f"{problem.strerror or problem}: {need:,} bytes do not fit into {home() / 'cache'}; "
+            "free some space there, or set TLKIT_HOME to another folder"
+        ) from problem
 
 
 def _reserve(path: Path) -> None:
@@ -219,7 +230,9 @@ def _draw(world: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.
 
 def _unpack(name: str, size: int, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     images, classes, labels, splits = bundled.read(name, size)
-    np.save(path, images)
+    stored = _room(path, len(images), size)
+    stored[:] = images
+    stored.flush()
     return classes, labels, splits
 
 
