@@ -93,7 +93,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
     if path.suffix != ".ipynb":
         raise ValueError(f"{path} is no notebook: its name must end in .ipynb")
     try:
-        return load_notebook_node(str(path))
+        return load_notebook_node(str(path.absolute()))  # papermill has a folder of its own
     except OSError:
         raise
     except Exception as problem:  # nbformat has many for a file that is no notebook
