@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -94,7 +95,7 @@ def scan(path: Path | str) -> ImageFolder:
     if not os.path.isdir(root):
         refuse(root, Problem("missing or not a folder", [root], _why_missing(root)))
     skipped: set[Path] = set()
-    lists = _lister(root, skipped)
+    lists = cache(_lister(root, skipped))
     official = _official(lists(root).folders, lists)
     splits = dict(official.values()) or {root: ""}
     contents = {folder: lists(folder) for split in splits for folder in lists(split).folders}
@@ -308,9 +309,9 @@ def _list(folder: Path) -> Contents:
         contents.closed.append(folder)
         return contents
     for entry in inside:
-        path = folder / entry.name
         if entry.name.startswith(".") or entry.name.lower() in JUNK:
             continue
+        path = folder / entry.name
         if entry.is_symlink() and not os.path.exists(path):
             contents.broken.append(path)
         elif entry.is_dir():
@@ -361,7 +362,8 @@ def _problems(
     twice = [f"{first} = {second}" for first, second in repeats]
     yield Problem("two folders for one split", twice, "Merge them, or move one away")
     loose = [image for inside in around.values() for image in inside.images]
-    loose += [each for each in around[root].folders if each not in {*official, *contents}]
+    used = {*official, *contents}
+    loose += [each for each in around[root].folders if each not in used]
     yield Problem("outside the class folders", loose, "Move each into the right class, or away")
     pairs = [split / name for split in splits for name in classes] if official else []
     absent = [folder for folder in pairs if folder not in contents]
