@@ -122,3 +122,26 @@ def test_the_table_stays_as_it_was():
 ])  # fmt: skip
 def test_a_number_is_shown_with_the_name_of_its_coordinate(arm, expected):
     assert words(arm) == expected
+
+
+KINDS = [1, 2.5, ("kin", 3), None, np.int64(4), "1.0", 10]
+
+
+@pytest.mark.parametrize("arm", KINDS)
+def test_an_arm_of_any_kind_is_selected_by_itself_and_by_its_label(arm):
+    table = pd.DataFrame({"arm": [words(each) for each in KINDS]})
+    assert select(table, arm)["arm"].tolist() == [words(arm)]
+    assert select(table, words(arm))["arm"].tolist() == [words(arm)]
+
+
+def test_a_column_with_a_gap_still_knows_its_whole_numbers():
+    table = pd.DataFrame({"arm": ["a", "b", "c"], "depth": [1, None, 2]})  # pandas: 1.0, NaN, 2.0
+    for each in (table, pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str)):
+        assert select(each, {"depth": 1})["arm"].tolist() == ["a"]
+        assert select(each, {"depth": None})["arm"].tolist() == ["b"]
+
+
+def test_equal_text_wins_over_an_equal_number():
+    table = pd.DataFrame({"arm": ["1", "1.0"]})
+    assert select(table, "1")["arm"].tolist() == ["1"]
+    assert select(table, "1.0")["arm"].tolist() == ["1.0"]

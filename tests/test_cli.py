@@ -1,20 +1,24 @@
 """The command line runs notebooks, survives their failures and reports them."""
 
+import errno
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import time
+from urllib.parse import unquote
 
 import nbformat
 import nbformat.v4 as v4
+import psutil
 import pytest
 from bs4 import BeautifulSoup
 
 from tlkit import cli
 from tlkit.experiments.results import stored
 from tlkit.ground.paths import ROOT
-from tlkit.runner import forecast, notebooks
+from tlkit.runner import forecast, kernels, notebooks
 from tlkit.studies.audit import audit
 
 PROFILE = 'profile = "lab"'
@@ -302,7 +306,7 @@ def test_notebooks_are_found_by_number_name_and_beginning(folder):
         place(folder, name)
     assert notebooks.available()[0].stem == "10_plain"
     assert len(notebooks.available()) == 3
-    for text in ("11_freezing", "notebooks/11_freezing.ipynb"):
+    for text in ("11_freezing", str(folder / "11_freezing.ipynb")):
         assert notebooks.find(text) == folder / "11_freezing.ipynb"
     assert notebooks.find("10") == notebooks.find("10_pl") == folder / "10_plain.ipynb"
 
@@ -365,3 +369,126 @@ def test_help_loads_nothing_heavy():
     code = "import sys, tlkit; known = set(sys.modules); import tlkit.cli; "
     code += f"sys.exit(len({heavy} & set(sys.modules) - known))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_path_runs_that_very_file_under_its_own_name(folder, tmp_path, capsys):
+    place(folder, "10_grid", SWEEP)
+    place(tmp_path / "mine", "10_grid", SWEEP + "\nprint('mine')")
+    place(tmp_path / "mine", "copy.v2 {x} $a", SWEEP + "\nprint('copy')")
+    paths = [str(tmp_path / "mine" / f"{name}.ipynb") for name in ("10_grid", "copy.v2 {x} $a")]
+    assert cli.main(["run", "10_grid", *paths, "--profile", "smoke"]) == 0
+    report = tmp_path / "home" / "report" / "smoke"
+    assert outputs(report / "copy.v2 {x} $a.ipynb").endswith("copy\n")
+    pages = {path.stem: outputs(path).endswith("mine\n") for path in report.glob("*.ipynb")}
+    assert len(pages) == 3 and not pages["10_grid"] and sum(pages.values()) == 1
+    assert set(stored("runs", "smoke")["notebook"]) == set(pages)  # no rows are replaced
+    index = BeautifulSoup((report / "index.html").read_text("utf-8"), "html.parser")
+    commands = [shlex.split(code.get_text()) for code in index.select(".notebooks code")]
+    assert {command[2] for command in commands} == {"10_grid", *paths}
+    for link in index.select("tbody th a"):
+        assert (report / unquote(link["href"])).is_file()
+
+
+def test_a_path_that_ends_early_and_a_name_that_is_both_are_refused(
+    folder, tmp_path, capsys, monkeypatch
+):
+    place(folder, "10_grid", "a = 1")
+    place(tmp_path, "10_grid", "a = 1")
+    (tmp_path / "list.ipynb").write_text("[1]", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for text, message in {
+        f"{tmp_path}/no/such/x.ipynb": f"there is no 'no' in {tmp_path}",
+        "10_grid.ipynb": f"both the notebook {folder}",
+        "10_grid": f"the file {tmp_path}",
+        f"{tmp_path}": "is a folder",
+        "./list.ipynb": "is no notebook",
+    }.items():
+        assert cli.main(["run", text]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+
+
+def test_nothing_to_run_is_an_error(folder, tmp_path, capsys):
+    """As in a wheel, which has no notebooks."""
+    folder.mkdir()
+    assert cli.main(["run", "--profile", "smoke"]) == 2
+    assert str(folder) in capsys.readouterr().err
+    place(folder, "50_luck", "a = 1")
+    assert cli.main(["run", "--dry-run"]) == 2
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_home_that_cannot_be_written_is_one_line_that_names_the_setting(
+    folder, tmp_path, capsys, monkeypatch
+):
+    place(folder, "10_grid", "a = 1")
+
+    def mkdir(path, *more, **named):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(cli.Path, "mkdir", mkdir)
+    assert cli.main(["run", "--profile", "smoke"]) == 2
+    error = capsys.readouterr().err
+    assert "TLKIT_HOME" in error and error.count("\n") == 1
+
+
+def test_a_killed_kernel_or_worker_is_told_with_its_cell_and_the_remedy(folder, tmp_path):
+    place(folder, "10_kernel", "import os\nos.kill(os.getpid(), 9)")
+    work = "import os, joblib\ndef die(i): os.kill(os.getpid(), 9)\n"
+    place(folder, "20_worker", work + "joblib.Parallel(2)([joblib.delayed(die)(0)] * 2)")
+    assert cli.main(["run", "--profile", "smoke"]) == 1
+    report = tmp_path / "home" / "report" / "smoke"
+    for name, who in {"10_kernel": "The kernel", "20_worker": "A process that trains"}.items():
+        error = nbformat.read(report / f"{name}.ipynb", as_version=4).metadata.tlkit.error
+        assert error.startswith("cell [") and "] import os" in error and "fewer --jobs" in error
+        assert f"{who} was killed" in error and "memory" in error and "egmentation" not in error
+
+
+def test_sockets_fit_into_any_temporary_folder(folder, tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    place(folder, "10_grid", "a = 1")
+    assert cli.main(["run", "--profile", "smoke"]) == 0
+    with kernels.private_sockets() as config:
+        assert len(config.KernelManager.connection_file) < 80
+    monkeypatch.setattr(kernels.os, "access", lambda *place: False)
+    with kernels.private_sockets() as config:
+        assert not config.KernelManager  # TCP
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/nowhere", OSError("no name")])
+def test_a_terminal_that_cannot_be_opened_gets_no_bars(monkeypatch, name):
+    def ttyname(file):
+        if isinstance(name, OSError):
+            raise name
+        return name
+
+    monkeypatch.setattr(notebooks.os, "isatty", lambda file: file == 2)
+    monkeypatch.setattr(notebooks.os, "ttyname", ttyname)
+    assert notebooks._terminal() == "off"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_sigterm_ends_the_run_and_every_process_of_it(tmp_path):
+    busy = "import joblib, os, time\nfrom pathlib import Path\ndef work(i):\n"
+    busy += f"    Path({str(tmp_path)!r}, f'{{os.getpid()}}.pid').touch(); time.sleep(100)\n"
+    busy += "joblib.Parallel(2)(joblib.delayed(work)(i) for i in range(2))"
+    for name in ("one", "two"):
+        place(tmp_path / "mine", name, busy)
+    code = "import sys; from tlkit.cli import main; sys.exit(main(sys.argv[1:]))"
+    paths = [str(tmp_path / "mine" / f"{name}.ipynb") for name in ("one", "two")]
+    command = [sys.executable, "-c", code, "run", "--profile", "smoke", "--jobs", "2", *paths]
+    environment = os.environ | {"TLKIT_HOME": str(tmp_path / "home")}
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    workers = [psutil.Process(int(path.stem)) for path in tmp_path.glob("*.pid")]
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert len(workers) == 2 and len(children) >= 3
+    run.terminate()
+    _, error = run.communicate(timeout=30)
+    assert run.returncode == 143 and "carries on" in error
+    _, alive = psutil.wait_procs([*workers, *children], timeout=10)
+    assert not alive

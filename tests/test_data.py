@@ -399,7 +399,6 @@ def test_another_number_of_drawings_is_drawn_anew(monkeypatch):
 def test_a_second_load_does_not_decode(folder, monkeypatch):
     first = load(folder, 32, 4, 2, 0)
     monkeypatch.setattr(pools, "decode", refuse)
-    monkeypatch.setattr(pools, "scan", refuse)
     second = load(folder, 32, 4, 2, 0)
     assert images(first.train) == images(second.train)
 

@@ -128,6 +128,8 @@ def test_worlds_name_their_classes():
         (("drawn8", 0, [0], 129), "32 to 128"),
         (("drawn8", 0, [0], 48, "val"), "test, train"),
         (("drawn8", 0, [-1], 48), "from 0"),
+        (("drawn8", 0, [0.9], 48), "whole numbers"),
+        (("drawn8", 0, [True], 48), "whole numbers"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(arguments, remedy):

@@ -1,7 +1,12 @@
 """Folders of images: every kind is read right, every fault is refused with place and remedy."""
 
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,7 +102,7 @@ SOLID = {
     "L": (77, (77, 77, 77)),
     "1": (1, (255, 255, 255)),
     "RGB": ((200, 10, 30), (200, 10, 30)),
-    "RGBA": ((200, 0, 0, 0), (255, 255, 255)),  # transparent: the white below shows
+    "RGBA": ((200, 0, 0, 51), (244, 204, 204)),  # one fifth red over white
     "LA": ((0, 51), (204, 204, 204)),  # one fifth black over white
     "I;16": (25700, (100, 100, 100)),  # 25700 / 257; convert("RGB") alone would clip to 255
 }
@@ -108,6 +113,62 @@ def test_modes(tmp_path, mode):
     value, expected = SOLID[mode]
     pixels = only(tmp_path, Image.new(mode, (8, 6), value), "a.png")
     assert (pixels == np.array(expected).reshape(3, 1, 1)).all()
+
+
+def test_an_image_that_is_transparent_everywhere_shows_its_colours(tmp_path):
+    for mode, value, expected in (("RGBA", (200, 9, 0, 0), [200, 9, 0]), ("LA", (70, 0), [70] * 3)):
+        with pytest.warns(UserWarning, match="1 of 2 images are transparent everywhere"):
+            pixels = only(tmp_path, Image.new(mode, (8, 6), value), "a.png")
+        assert pixels[:, 2, 2].tolist() == expected
+    one = Image.new("RGBA", (4, 4), (200, 9, 0, 0))
+    one.putpixel((0, 0), (200, 9, 0, 255))  # one pixel shows: the others are meant to be white
+    assert only(tmp_path, one, "a.png")[:, 2, 2].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_12_bits_in_16_keep_their_gradient(tmp_path, kind):
+    ramp = np.tile(np.array([0, 819, 2457, 4095], dtype=np.uint16), (4, 1))
+    with pytest.warns(UserWarning, match="1 of 2 images of 16 bits hold no value above 4095"):
+        pixels = only(tmp_path, Image.fromarray(ramp), f"a.{kind}")
+    assert pixels[:, 0].tolist() == [[0, 51, 153, 255]] * 3
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A PNG with 16 bits for each of three colours, which Pillow cannot write."""
+    import struct
+    import zlib
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def test_colours_of_12_bits_in_16_are_refused(good):
+    pixels = np.full((4, 4, 3), 4000, np.uint16)
+    (good / "cat" / "deep.png").write_bytes(png(pixels))
+    with pytest.raises(BadImageFolder, match=r"cat.deep\.png \(.*12 bits"):
+        decoded(good, scan(good), 4)
+    (good / "cat" / "deep.png").write_bytes(png(pixels * 16))
+    assert (decoded(good, scan(good), 4)[3] == 250).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_adobe_deflate"}])
+def test_white_is_zero(tmp_path, options):
+    values = np.array([0, 25700, 51400, 65535])
+    for type_, white in ((np.uint16, 65535), (np.uint8, 255)):
+        grey = Image.fromarray(np.tile(values * white // 65535, (4, 1)).astype(type_))
+        pixels = only(tmp_path, grey, "a.tif", tiffinfo={262: 0}, **options)
+        # Pillow writes 8 bits the other way round, and reads them right; 16 bits it leaves alone.
+        expected = [0, 100, 200, 255] if type_ == np.uint8 else [255, 155, 55, 0]
+        assert pixels[:, 0].tolist() == [expected] * 3
 
 
 @pytest.mark.parametrize("kind", ["tif", "pgm"])
@@ -169,7 +230,111 @@ def test_decode_fills_a_file_in_the_order_of_the_listing(good, tmp_path):
         np.testing.assert_array_equal(pixels, np.asarray(exact).transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("size", [(2, 65000), (65000, 2), (1, 30000)])
+def test_a_thin_image_needs_little_memory(tmp_path, size):
+    image = Image.new("RGB", size, (9, 8, 7))
+    image.paste((200, 100, 50), tuple(max(0, side // 2 - 20) for side in size) + size)
+    code = (
+        "import resource, sys, numpy as np; from PIL import Image;"
+        "from tlkit.images.folders import square; image = Image.open(sys.argv[1]); before ="
+        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; out = square(image, 224);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, out[:, 112, 112])"
+    )
+    image.save(tmp_path / "thin.png")
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "thin.png"], capture_output=True, text=True
+    )
+    kilobytes, _, colour = done.stdout.partition(" ")
+    assert int(kilobytes) < 200_000 and "[200 100  50]" in colour
+
+
+@pytest.mark.parametrize("size", [(4, 250), (255, 4)])
+def test_a_picture_that_is_not_very_thin_is_resized_whole(tmp_path, size):
+    test_resize_as_torchvision(tmp_path, size, 33)
+
+
+def test_an_image_above_the_limit_of_pillow_is_named(good, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    write(good / "cat" / "large.png", size=(11, 10))
+    with pytest.raises(BadImageFolder, match=r"cat.large\.png \(more than 100 pixels: make it"):
+        decoded(good, scan(good), 4)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("<!DOCTYPE html><p>404", "a web page"),
+        ("\n<html>", "a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+    ],
+)
+def test_text_with_the_name_of_an_image_is_named_as_what_it_is(good, text, message):
+    (good / "cat" / "a.jpg").write_text(text)
+    with pytest.raises(BadImageFolder, match=rf"cat.a\.jpg \(.*{message}"):
+        decoded(good, scan(good), 4)
+
+
+def test_a_failing_system_is_no_fault_of_the_images(good, monkeypatch):
+    folder = scan(good)
+
+    def fail(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        decoded(good, folder, 4)
+
+
 # official splits
+
+
+LAYOUTS = [
+    ("train", "test", "val"),
+    ("Training", "Testing", "Validation"),
+    ("training_set", "test_set", "dev_set"),
+    ("seg_train/seg_train", "seg_test/seg_test", "seg_dev/seg_dev"),
+    ("pets-train", "pets-test", "pets-valid"),
+    ("train/Train", "test/Test", "val"),
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_splits_under_other_names(tmp_path, layout):
+    for split in layout:
+        for name in ("cat", "dog"):
+            write(tmp_path / split / name / "a.png")
+    folder = scan(tmp_path)
+    assert folder.classes == ("cat", "dog")
+    assert folder.split == ("test", "train", "val") * 2
+    assert [file.as_posix() for file in folder.files[:2]] == [
+        f"{layout[1]}/cat/a.png",
+        f"{layout[0]}/cat/a.png",
+    ]
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "dev"])
+def test_train_and_val_without_test(tmp_path, name):
+    for split in ("train", name):
+        for kind in ("cat", "dog"):
+            write(tmp_path / split / kind / "a.png")
+    with pytest.warns(UserWarning, match="no test set .*A part of each class of train is the test"):
+        assert scan(tmp_path).split == ("train", "val") * 2
+
+
+@pytest.mark.parametrize("name", ["Test", "testing", "test_set"])
+def test_two_folders_for_one_split_are_refused(tmp_path, name):
+    for split in ("train", "test", name):
+        for kind in ("cat", "dog"):
+            write(tmp_path / split / kind / "a.png")
+    message = refusal(tmp_path)
+    assert "two folders for one split (1)" in message and name in message and "test" in message
+
+
+def test_a_test_folder_is_never_recommended_for_training(tmp_path):
+    for split in ("Testing", "more"):
+        for kind in ("cat", "dog"):
+            write(tmp_path / split / kind / "a.png")
+    assert "Point at" not in refusal(tmp_path) or "Testing if" not in refusal(tmp_path)
 
 
 def test_official_split(tmp_path):
@@ -298,6 +463,81 @@ def test_all_unreadable_files_in_one_error(good):
     assert "unreadable (6)" in message and "Delete or replace" in message
     for name in ("ant/empty.png", "cat/z.jpg", "dog/deep.tif", "dog/empty.png"):
         assert name in message
+
+
+def test_broken_links_are_named(good):
+    (good / "cat" / "link.jpg").symlink_to("nowhere.jpg")
+    (good / "cow").symlink_to("no/such/folder")
+    (good / "loop").symlink_to("loop")
+    message = refusal(good)
+    assert "links to nothing (3): cow, loop, cat/link.jpg." in message.replace("\\", "/")
+    assert "not images" not in message
+
+
+@contextmanager
+def as_somebody():
+    """Let the permissions of files count, also for the user root."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions are those of Windows")
+def test_what_may_not_be_read_is_named():
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        root = Path(place)
+        root.chmod(0o755)
+        for name in ("cat/a.png", "cat/b.png", "dog/a.png", "ant/a.png", "lost+found/a.png"):
+            write(root / name)
+        (root / "cat" / "film.gif").touch()
+        closed = [root / name for name in ("ant", "lost+found", "cat/b.png")]
+        for path in closed:
+            path.chmod(0)
+        with as_somebody():
+            message = refusal(root)
+        for path in closed[:2]:
+            path.chmod(0o755)
+    assert "cannot be read (3): ant, lost+found, cat/b.png. Give" in message
+    assert "not images (1): cat/film.gif" in message  # every fault in one message
+
+
+def test_a_user_may_skip_files_explicitly(good):
+    (good / "cat" / "film.gif").write_bytes(b"GIF89a")
+    (good / "dog" / "text.png").write_text("no image")
+    write(good / "seg_pred" / "1.png")
+    write(good / "seg_pred" / "more" / "1.png")
+    assert "film.gif" in refusal(good) and ".tlkit-skip" in refusal(good)
+    lines = "# strays\n*.gif\n\ndog/text.png\nseg_pred/\n"
+    (good / ".tlkit-skip").write_text(lines)
+    with pytest.warns(UserWarning, match=r"skipped because of \.tlkit-skip \(3\): cat.film\.gif"):
+        folder = scan(good)
+    assert folder.classes == ("ant", "cat", "dog") and len(folder.files) == 5
+    decoded(good, folder, 4)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("goof/cat", "'goof' in it does not. It holds good"),
+        ("good/no/such", "'no' in it does not. It holds dog, ant"),
+        ("good.zip", "Unpack it"),
+        ("good.tar.gz", "Unpack it"),
+    ],
+)
+def test_a_path_that_is_no_folder_says_what_to_do(good, name, message):
+    for archive in ("good.zip", "good.tar.gz"):
+        (good.parent / archive).touch()
+    assert message in refusal(good.parent / name)
+
+
+def test_addresses_say_what_to_do(good):
+    assert f"Write the path alone: {good}" in refusal(f"file://{good}")
+    assert "Download" in refusal("https://example.org/pets.zip")
 
 
 def test_real_photographs():

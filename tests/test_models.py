@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -442,3 +443,33 @@ def test_pretrained_weights_out_of_reach_are_refused_with_the_remedy(problem, mo
     monkeypatch.setattr(timm, "create_model", fail)
     with pytest.raises(FileNotFoundError, match=r"(?s)test_resnet.*network.*init=<path"):
         read_weights("pretrained", "test_resnet")
+
+
+@pytest.mark.parametrize("until", [True, None, 1.0, [1], b"conv1"])
+def test_what_counts_no_modules_is_refused(until, built):
+    with pytest.raises(ValueError, match="a number of modules"):
+        modules(built("test_resnet")).count(until)
+
+
+def test_a_number_of_numpy_counts_modules(built):
+    assert modules(built("test_resnet")).count(np.int64(2)) == 2
+
+
+@pytest.mark.parametrize("names", [-1, "conv1.weight", None, 3])
+def test_names_of_tensors_are_a_list(names, built):
+    model = copy.deepcopy(built("test_resnet"))
+    for use in (lambda: freeze(model, names), lambda: transfer(model, model.state_dict(), names)):
+        with pytest.raises(ValueError, match="give a list of names"):
+            use()
+
+
+def test_a_mistyped_tensor_or_mode_is_refused_and_freezes_nothing(built):
+    model = copy.deepcopy(built("test_resnet"))
+    with pytest.raises(UnknownName, match=r"conv1\.0\.weight"):
+        freeze(model, ["conv1.weigth"])
+    with pytest.raises(UnknownName, match=r"conv1\.0\.weight"):
+        transfer(model, model.state_dict(), ["conv1.weigth"])
+    for mode in ("Drift", "", True):
+        with pytest.raises(UnknownName, match="batch_norm"):
+            freeze(model, modules(model).first(1), mode)
+    assert all(each.requires_grad for each in model.parameters())

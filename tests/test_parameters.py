@@ -109,6 +109,72 @@ def test_plain_papermill_is_refused_before_anything_runs(tmp_path, injected, mes
     assert not (tmp_path / "elsewhere" / "ran").exists()
 
 
+def test_the_paths_that_papermill_injects_itself_are_no_parameters(kernel):
+    """As with `papermill --inject-paths`; they do not make another call of the notebook."""
+    paths = '# Parameters\nPAPERMILL_INPUT_PATH = "a.ipynb"\nPAPERMILL_OUTPUT_PATH = "b.ipynb"\n'
+    kernel(["", CELL, paths, START])
+    assert parameters.start("lab") == "lab"
+    parameters.check({"PAPERMILL_INPUT_PATH": "a.ipynb"}, DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "value"),
+    [
+        ("2020", "", "2020"),
+        ("'2020'", "", "2020"),
+        ("2020", 0, 2020),
+        ("None", None, None),
+        ("{[1]: 2}", {}, "{[1]: 2}"),
+        ("a b", [], "a b"),
+        (3, 0, 3),
+    ],
+)
+def test_a_text_is_read_as_the_declared_default_wants_it(text, default, value):
+    assert parameters.literal(text, default) == value
+
+
+@pytest.mark.parametrize(("value", "hint"), [(2020, "-r task 2020"), ([], "-r task")])
+def test_the_remedy_names_the_option_of_papermill(value, hint):
+    with pytest.raises(TypeError, match=hint):
+        parameters.check({"task": value}, {"task": ""})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"changes": {"lrr": 1}}, "'lrr'; nearest valid: lr"),
+        ({"changes": {"model": "xception_smal"}}, "xception_small"),
+        ({"changes": {"lr": -1}}, "Run.lr"),
+        ({"changes": {1: 2}}, "1 is not the name"),
+        ({"changes": {"task": "drawn88"}}, "drawn8"),
+        ({"task": "drawn88"}, "drawn8"),
+        ({"targets": {"mine": "/nowhere/at/all"}}, "nowhere"),
+    ],
+)
+def test_a_mistyped_recipe_is_refused_without_images_or_kernels(values, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        parameters.check_recipe(values)
+
+
+def test_good_recipes_pass(tmp_path):
+    targets = {"a": "drawn8[cat,dog]", "b": str(tmp_path)}
+    changes = {"model": "resnet18", "lr_scales": [["entry", 0.1]]}
+    parameters.check_recipe({"task": "digits", "targets": targets, "changes": changes})
+
+
+def test_a_copy_never_has_the_name_of_the_original(tmp_path):
+    for folder in ("kit", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "00_start.ipynb").touch()
+    (tmp_path / "mine" / "my.v2 {x}.ipynb").touch()
+    names = [
+        parameters.name_of(tmp_path / each, tmp_path / "kit")
+        for each in ("kit/00_start.ipynb", "mine/00_start.ipynb", "mine/my.v2 {x}.ipynb")
+    ]
+    assert names[0] == "00_start" != names[1] and names[1].startswith("00_start-")
+    assert names[2] == "my.v2 {x}"
+
+
 def test_plain_papermill_runs_with_fitting_values(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_PROFILE", "smoke")
     injected = {"profile": "paper", "seeds": [1, 2], "rate": 1}
@@ -184,6 +250,7 @@ def test_outside_a_notebook_only_the_profile_is_checked(monkeypatch):
     [
         ({}, ""),
         ({"TLKIT_NOTEBOOK": "11_freezing"}, "11_freezing"),
+        ({"TLKIT_NOTEBOOK": "my.v2"}, "my.v2"),
         ({"JPY_SESSION_NAME": "/home/me/notebooks/my copy.ipynb"}, "my copy"),
         ({"TLKIT_NOTEBOOK": "11_freezing", "JPY_SESSION_NAME": "a/copy.ipynb"}, "11_freezing"),
     ],

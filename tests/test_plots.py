@@ -89,3 +89,72 @@ def test_a_contact_sheet_shows_classes_with_fewer_images_than_columns(shown):
     split = Split(images, np.arange(3), torch.tensor([0, 1, 1]))
     plots.contact_sheet(Task("pair", ("one", "two"), split, split, split), columns=4)
     assert "one, two" in shown[0][0]
+
+
+def drawn_texts(monkeypatch):
+    """Collect the texts of every figure that is shown, as they are drawn."""
+    texts = []
+    save = plots.Figure.savefig
+    monkeypatch.setattr(
+        plots.Figure,
+        "savefig",
+        lambda figure, *where, **how: (
+            save(figure, *where, **how),
+            texts.extend(figure.findobj(plots.Text)),
+        ),
+    )
+    return texts
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_in_figures_are_no_formulas_and_need_no_latex(shown, monkeypatch):
+    texts = drawn_texts(monkeypatch)
+    names = ["US$ and CA$", r"$\x$", "_a", "<5mm"]
+    rows = pd.DataFrame({"arm": names * 2, "accuracy": 0.5, "seed": [0, 1] * 4, "x": [1] * 8})
+    with plt.rc_context({"text.usetex": True}):
+        plots.accuracies(rows, "a $b$ c")
+        plots.curves(rows, "x", "accuracy", "arm", "T")
+    for name in (*names, "a $b$ c"):
+        ours = [text for text in texts if text.get_text() == name]
+        assert ours and not any(text.get_parse_math() or text.get_usetex() for text in ours)
+    assert sum(text.get_text() == "_a" for text in texts) >= 2  # beside its row, and in the legend
+
+
+def test_numbers_on_an_axis_stay_formulas(shown, monkeypatch):
+    texts = drawn_texts(monkeypatch)
+    figure, axis = plt.subplots()
+    axis.loglog([1, 1000], [1, 1000])
+    plots.show(figure, "a line")
+    powers = [text for text in texts if "mathdefault" in text.get_text()]
+    assert powers and all(text.get_parse_math() for text in powers)
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_without_a_font_are_written_as_escapes_and_the_figure_says_so(shown, monkeypatch):
+    texts = drawn_texts(monkeypatch)
+    monkeypatch.setattr(plots.fontManager, "ttflist", [])
+    plots._family.cache_clear()
+    plots.accuracies(pd.DataFrame({"arm": ["猫", "b"], "accuracy": [0.5, 0.6]}), "狗")
+    plots._family.cache_clear()
+    letters = {text.get_text() for text in texts}
+    assert {r"\u732b", r"\u72d7", plots.NO_FONT} <= letters
+    assert "猫 50.0" in shown[0][0]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")  # the machine of the test may have none
+def test_another_font_is_taken_where_it_has_the_letters(shown, monkeypatch):
+    monkeypatch.setattr(plots, "_family", lambda letter, usual: "Other" if letter == "猫" else "")
+    texts = drawn_texts(monkeypatch)
+    plots.accuracies(pd.DataFrame({"arm": ["猫"], "accuracy": [0.5]}), "T")
+    assert any("Other" in text.get_fontfamily() for text in texts)
+
+
+def test_a_contact_sheet_of_many_classes_shows_some_and_says_so(shown):
+    images, count = np.zeros((1200, 3, 8, 8), np.uint8), 1200
+    split = Split(images, np.arange(count), torch.arange(count))
+    classes = tuple(f"class {i}" for i in range(count))
+    plots.contact_sheet(Task("many", classes, split, split, split))
+    sheet, line = shown[0][0], shown[1][0]
+    assert len(re.findall(r"class \d+", sheet)) == 24
+    assert "24 of 1,200 classes" in sheet and "class 0," in sheet and "class 1199." in sheet
+    assert line == "24 of 1,200 classes are shown, evenly chosen."

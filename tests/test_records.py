@@ -10,12 +10,13 @@ import time
 from dataclasses import fields, replace
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from filelock import Timeout
-from helpers import paint
+from helpers import paint, write_record
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -28,11 +29,11 @@ from tlkit.images.tasks import load
 from tlkit.networks.models import build
 from tlkit.networks.modules import modules
 from tlkit.recipe import Head, Pull, Run, l2, l2_sp
+from tlkit.training.loop import Trained
 
 FOREIGN = """
 import sys, time
 from pathlib import Path
-import numpy as np
 from tlkit.experiments import records
 from tlkit.recipe import Run
 from tlkit.training import loop
@@ -50,13 +51,14 @@ def epochs(items, what):
         if stop_in == "training":
             reached()
 
-def half(path, **arrays):
-    Path(f"{path}.npz").write_bytes(b"half a file")
+def half(path, data):
+    with open(path, "wb") as file:
+        file.write(data[:9])
     reached()
 
 loop.progress = epochs
 if stop_in == "writing":
-    np.savez = half
+    Path.write_bytes = half
 print(records.complete(run).key)
 """
 
@@ -390,20 +392,20 @@ def test_initial_weights_of_random_and_of_a_file(run, tmp_path):
 
 def test_a_full_disk_while_outputs_are_written(run, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", full)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=f"No space left.*{key(run)} in .*records.*TLKIT_HOME"):
             complete(run)
     assert stored() == set() and read(key(run)) is None
     assert complete(run).key == key(run)
 
 
 def test_a_full_disk_while_weights_are_written(run, monkeypatch):
-    def half(tensors, path):
-        Path(path).write_bytes(b"half a file")
+    def half(path, data):
+        path.write_text("half a file")
         full()
 
     with monkeypatch.context() as patch:
-        patch.setattr(records, "save_file", half)
+        patch.setattr(Path, "write_bytes", half)
         with pytest.raises(OSError, match="No space left"):
             complete(run, keep_weights=True)
     assert stored() == set() and read(key(run)) is None
@@ -460,3 +462,143 @@ def test_two_processes_train_a_run_once(run, tmp_path, monkeypatch):
         process.kill()
     assert process.returncode == 0 and printed.split() == [record.key] == [key(run)]
     assert record == complete(run, timeout=0) == read(key(run))
+
+
+# damage
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle, and leave size and time as they were."""
+    data, state = bytearray(path.read_bytes()), path.stat()
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def change(path: Path, **values: object) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | values))
+
+
+FILES = ("record.json", "test.npz", "val.npy")
+WAYS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": cut,
+    "flip": flip,
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "gone": Path.unlink,
+    "text": lambda path: path.write_text("[1, 2]"),
+}
+DAMAGES = {f"{way} {name}": (name, do) for name in FILES for way, do in WAYS.items()} | {
+    "another layout": ("record.json", lambda path: change(path, layout=1)),
+    "another accuracy": ("record.json", lambda path: change(path, accuracy=0.999)),
+    "a file in place of the folder": (".", lambda path: (shutil.rmtree(path), path.touch())),
+    "an empty folder": (".", lambda path: (shutil.rmtree(path), path.mkdir())),
+}
+
+
+@pytest.fixture
+def small(run) -> Run:
+    """A run whose record is written, but was never trained."""
+    write_record(key(run), torch.eye(3).repeat(4, 1), torch.arange(12) % 3)
+    return run
+
+
+@pytest.mark.parametrize("name, damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_record_is_set_aside_with_one_warning_and_counts_as_missing(small, name, damage):
+    place = records.record_path(key(small))
+    records._file_digest.cache_clear()  # as in a new process
+    damage(place / name)
+    with pytest.warns(UserWarning) as warned:
+        assert read(key(small)) is None
+    (message,) = (str(each.message) for each in warned)
+    (aside,) = place.parent.glob("*.damaged-*")
+    assert str(place) in message and "delete" in message and aside.name in message
+    assert read(key(small)) is None and not place.exists()
+
+
+def test_a_damaged_record_is_trained_again_alike(run):
+    before = complete(run)
+    (records.record_path(before.key) / "record.json").write_text("")
+    with pytest.warns(UserWarning, match="damaged"):
+        after = complete(run)
+    assert replace(after, seconds=before.seconds) == before
+
+
+def test_a_missing_record_is_no_damage(run, recwarn):
+    assert read(key(run)) is None
+    assert not [each for each in recwarn if "damaged" in str(each.message)]
+
+
+@pytest.mark.parametrize("damage", [WAYS[way] for way in ("empty", "cut", "flip", "zeros")])
+def test_damaged_weights_of_a_source_are_never_used(run, damage):
+    target = replace(run, init=run, lr=0.02)
+    before = initial_weights(target)
+    damage(weights_path(key(run)))
+    with pytest.warns(UserWarning, match=rf"{key(run)}\.safetensors.*damaged"):
+        again = initial_weights(target)
+    assert all(torch.equal(again[name], before[name]) for name in before)
+    assert len(list(weights_path("").parent.glob("*.safetensors.damaged-*"))) == 1
+
+
+def test_damaged_weights_that_stay_damaged_are_an_error_and_no_loop(run, monkeypatch):
+    target = replace(run, init=run)
+    initial_weights(target)
+    weights_path(key(run)).write_bytes(b"x")
+    monkeypatch.setattr(records, "set_aside", lambda *_: None)
+    with pytest.raises(Exception, match="Expecting value"):
+        initial_weights(target)
+
+
+def test_a_diverged_run_says_so_in_its_record(run):
+    logits = torch.eye(3)
+    trained = SimpleNamespace(
+        **vars(Trained([{"val_accuracy": 0.5}], logits, logits, torch.arange(3), {}, 1, 1, 0.1))
+    )
+    trained.diverged = True
+    records.write(key(run), run, ("a", "b", "c"), trained)
+    assert read(key(run)).diverged is True
+
+
+# stores that others own
+
+
+@pytest.fixture
+def as_nobody():
+    """Access rights bind: root may write everywhere, so that the tests become another user."""
+    if os.name == "nt":
+        pytest.skip("no access rights")
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+    else:
+        yield
+
+
+def test_a_stored_run_needs_no_lock(small, monkeypatch):
+    monkeypatch.setattr(records, "locked", refuse)
+    assert complete(small).key == key(small)
+
+
+def test_a_read_only_store_can_be_read_and_writing_names_folder_and_remedy(
+    small, monkeypatch, request
+):
+    other = replace(small, seed=8)
+    load(other)
+    folder = home() / "records"
+    for path in (home(), *home().rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for path in home().parents:
+        if os.access(path, os.W_OK) and path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
+            path.chmod(path.stat().st_mode | 0o055)
+    keys_of = {run: key(run) for run in (small, other)}
+    monkeypatch.setattr(records, "key", keys_of.get)  # the images are not the matter here
+    request.getfixturevalue("as_nobody")
+    assert complete(small).key == keys_of[small]
+    with pytest.raises(PermissionError, match=f"in {folder}; .*TLKIT_HOME"):
+        complete(other)

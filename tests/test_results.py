@@ -1,6 +1,8 @@
 """The tables of a notebook are stored whole, once, under its own name and parameters."""
 
 import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -110,3 +112,50 @@ def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch):
     assert list(results.stored("runs", "lab")["arm"]) == ["a", "b"]
     names = [name for _, _, files in os.walk(tmp_path / "home") for name in files]
     assert sorted(names) == ["parameters.json", "runs.csv"]
+
+
+STORING = """
+import sys
+import pandas as pd
+from tlkit.experiments import results
+results._folder = results.home() / "results" / "lab" / "a-1"
+print("ready", flush=True)
+input()
+for row in range(15):
+    results.store("runs", pd.DataFrame({"arm": [f"{sys.argv[1]} {row}"]}))
+"""
+
+
+def test_processes_that_store_in_one_table_lose_no_row(tmp_path):
+    results.begin("a", "lab", {})
+    results._folder.rename(results._folder.with_name("a-1"))
+    command = [sys.executable, "-c", STORING]
+    started = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in "xy"
+    ]
+    for process in started:
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        assert process.communicate(timeout=100) and process.returncode == 0
+    rows = {f"{name} {row}" for name in "xy" for row in range(15)}
+    assert set(results.stored("runs", "lab")["arm"]) == rows
+    assert not [*(tmp_path / "home").rglob("*.lock")]
+
+
+@pytest.mark.parametrize("name, text", [
+    ("runs.csv", ""), ("runs.csv", "\0" * 99), ("runs.csv", 'a,b\n1,2,3,"'),
+    ("parameters.json", ""), ("parameters.json", "{"),
+])  # fmt: skip
+def test_a_damaged_table_is_set_aside_and_the_others_are_read(name, text):
+    for notebook in ("11_freezing", "31_non_binary"):
+        results.begin(notebook, "lab", {})
+        results.store("runs", TABLE)
+    (results._folder / name).write_text(text)
+    with pytest.warns(UserWarning, match=r"31_non_binary.*damaged"):
+        table = results.stored("runs", "lab")
+    assert set(table["notebook"]) == {"11_freezing"} and len(table) == 2
+    assert len(results.stored("runs", "lab")) == 2  # without a second warning

@@ -1,14 +1,21 @@
 """The recipe: strict about its fields, usable as a key, and multiplied into grids."""
 
+import json
+import math
 import pickle
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tlkit.ground.names import UnknownName
-from tlkit.recipe import Run, grid, l2, l2_sp
+from tlkit.recipe import Head, Run, choose, grid, l2, l2_sp
 
 
 @pytest.mark.parametrize(
@@ -180,3 +187,109 @@ def test_importing_the_recipe_loads_no_torch():
     names = process.stdout.split()
     assert "tlkit.recipe" in names
     assert {name.split(".")[0] for name in names}.isdisjoint({"torch", "timm", "numpy", "pandas"})
+
+
+# Types and numbers.
+
+WHOLE = {"size": 1, "epochs": 1, "batch_size": 1, "val_per_class": 0, "val_every": 0, "seed": 0,
+         "train_per_class": 1, "frozen": 0, "transferred": 0}  # fmt: skip
+REAL = ("lr", "mixup", "label_smoothing", "weight_decay")
+MAKERS = {
+    **{f"Run.{name}": partial(lambda name, value: Run(**{name: value}), name) for name in WHOLE},
+    **{f"Run.{name}": partial(lambda name, value: Run(**{name: value}), name) for name in REAL},
+    "Run.lr_scales": lambda value: Run(lr_scales=((1, value),)),
+    "Run.lr_scales: module": lambda value: Run(lr_scales=((value, 0.5),)),
+    "Head.scale": lambda value: Head(scale=value),
+    "Head.width": lambda value: Head(width=value),
+    "Head.new_layers": lambda value: Head(new_layers=value),
+    "strength": l2_sp,
+    "until": lambda value: l2(0.1, until=value),
+}
+NO_NUMBER = (True, False, np.True_, math.nan, math.inf, -math.inf, np.float32("nan"), "2", "0.1",
+             " 3", "1e-3", b"1", -1, -0.5, None, [1], 1j, 10**400, np.array([1, 2]))  # fmt: skip
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_is_no_number_is_refused_by_name(maker):
+    for value in NO_NUMBER:
+        if value is None and maker in ("Run.train_per_class", "Run.weight_decay"):
+            continue
+        with pytest.raises(ValueError, match=maker.split(": ")[0].removeprefix("Run.")):
+            MAKERS[maker](value)
+
+
+def digest(recipe):
+    return json.dumps(asdict(recipe), sort_keys=True)
+
+
+@given(
+    st.sampled_from(["size", "epochs", "seed", "frozen", "train_per_class"]),
+    st.integers(1, 2**31 - 1),
+    st.sampled_from([int, np.int64, np.int32, np.uint32]),
+)
+def test_whole_numbers_of_any_kind_are_one_number(name, number, kind):
+    runs = [Run(**{name: each}) for each in (number, kind(number))]
+    assert runs[0] == runs[1] and hash(runs[0]) == hash(runs[1])
+    assert digest(runs[0]) == digest(runs[1])
+    assert type(getattr(runs[1], name)) is int
+
+
+NUMBERS = st.one_of(st.integers(0, 5), st.floats(0, 5), st.just(-0.0), st.fractions(0, 5))
+
+
+@given(NUMBERS, st.sampled_from([float, np.float64, np.float32, lambda x: x]))
+def test_equal_runs_have_equal_digests(number, kind):
+    def recipe(value):
+        penalty = l2_sp(value, until=np.int64(2)) + l2(value)
+        head = Head(scale=value + 1, width=np.int16(8), trained=np.False_)
+        scales = [[np.str_("conv1"), value]]
+        return Run(lr=value + 1, mixup=value, weight_decay=value, penalty=penalty, head=head,
+                   lr_scales=scales, init=Run(mixup=value))  # fmt: skip
+
+    given_, plain = recipe(kind(number)), recipe(float(kind(number)))
+    if given_ == plain:  # 1/3 is rounded
+        assert hash(given_) == hash(plain) and digest(given_) == digest(plain)
+    assert all(type(x) is float for x in (given_.lr, given_.mixup, given_.weight_decay))
+    assert Run(**vars(given_)) == given_
+
+
+@given(st.from_type(object) | st.text() | st.floats() | st.booleans() | st.lists(st.integers()))
+def test_any_value_makes_a_run_with_a_key_or_is_refused_with_the_field_named(value):
+    for field in fields(Run):
+        try:
+            run = Run(**{field.name: value})
+        except ValueError as problem:
+            assert f"Run.{field.name}" in str(problem)
+        else:
+            assert Run(**vars(run)) == run and isinstance(digest(run), str)
+
+
+def test_a_path_is_a_path_and_never_a_name(tmp_path):
+    assert Run(task=tmp_path) == Run(task=str(tmp_path))
+    assert Run(init=tmp_path / "w.pth").init == str(tmp_path / "w.pth")
+    assert Run(task=Path("drawn8")).task == "./drawn8" != Run().task
+    assert Run(init=Path("pretrained")).init == "./pretrained"
+
+
+@pytest.mark.parametrize("value", [None, 3, True, "", " ", b"drawn8", ["drawn8"], math.nan])
+@pytest.mark.parametrize("name", ["task", "model", "init", "optimizer"])
+def test_what_is_no_text_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"Run\.{name}"):
+        Run(**{name: value})
+
+
+@pytest.mark.parametrize("trained", [1, 0, "no", None, []])
+def test_a_truth_value_is_one(trained):
+    with pytest.raises(ValueError, match=r"Head\.trained must be True or False"):
+        Head(trained=trained)
+
+
+@pytest.mark.parametrize("values", ["adam", 0.1, None])
+def test_a_choice_of_a_grid_is_a_list(values):
+    with pytest.raises(ValueError, match="list of values for optimizer"):
+        grid(Run(), optimizer=values)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UnknownName, match=r"unknown profile 'labs'.*lab"):
+        choose({"lab": Run(), "smoke": Run()}, "labs", "", {})

@@ -1,17 +1,14 @@
 """A search tries each setting once, at random or by a model; it resumes, is shared and replayed."""
 
 import importlib
-import os
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from math import comb
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
 from helpers import paint
@@ -49,17 +46,25 @@ def run(tmp_path) -> Run:
     )
 
 
+class Outcomes(dict):
+    """Runs that count as trained, in order, with their values; see `tried`."""
+
+    def __call__(self, run: Run) -> SimpleNamespace:
+        if run not in self:
+            self[run] = self.value(run)
+        value = self[run]
+        return SimpleNamespace(val_accuracy=value, diverged=np.isnan(value), key=f"{hash(run)}")
+
+    def value(self, run: Run) -> float:
+        return run.lr - run.label_smoothing / 100
+
+
 @pytest.fixture
-def tried(monkeypatch) -> list[Run]:
-    """The runs that this process would train, in order; their accuracy follows from the recipe."""
-    done = []
-
-    def spy(run):
-        done.append(run)
-        return SimpleNamespace(val_accuracy=run.lr - run.label_smoothing / 100)
-
-    monkeypatch.setattr(search_file, "complete", spy)
-    return done
+def tried(monkeypatch) -> Outcomes:
+    """The runs that this process would train; their accuracy follows from the recipe."""
+    outcomes = Outcomes()
+    monkeypatch.setattr(search_file, "complete", outcomes)
+    return outcomes
 
 
 def table(sizes=(5, 4), tables=1) -> pd.DataFrame:
@@ -74,7 +79,7 @@ def table(sizes=(5, 4), tables=1) -> pd.DataFrame:
 
 def test_a_trial_is_a_run_and_its_value_that_run_s_validation_accuracy(run):
     trials = search({"insects": run}, SPACE, "random", trials=3)
-    assert list(trials.columns) == ["arm", "trial", *SPACE, "val_accuracy", "key"]
+    assert list(trials.columns) == ["arm", "trial", *SPACE, "val_accuracy", "key", "diverged"]
     assert trials["trial"].tolist() == [1, 2, 3]
     for row in trials.itertuples():
         record = read(row.key)
@@ -89,73 +94,111 @@ def test_a_grid_tries_each_setting_once_and_ends(run, tried):
     assert len(set(zip(trials["lr"], trials["label_smoothing"]))) == 6
 
 
-def test_a_grid_that_was_killed_still_tries_each_setting(run, tried):
-    search({"insects": run}, SPACE, "grid", trials=2)
-    study = only_study()
-    study.sampler = optuna.samplers.GridSampler({"lr": range(3), "label_smoothing": range(2)}, 0)
-    study.ask()  # of a process that was killed
-    trials = search({"insects": run}, SPACE, "grid", trials=6)
-    assert len(set(zip(trials["lr"], trials["label_smoothing"]))) == 6
-
-
-def test_a_grid_comes_back_to_a_setting_that_failed(run, tried, monkeypatch):
-    finish = search_file.complete
-
-    def stop_at_third(run):
-        if len(tried) == 2:
-            raise KeyboardInterrupt
-        return finish(run)
-
-    monkeypatch.setattr(search_file, "complete", stop_at_third)
-    with pytest.raises(KeyboardInterrupt):
-        search({"insects": run}, SPACE, "grid", trials=6)
-    monkeypatch.setattr(search_file, "complete", finish)
-    trials = search({"insects": run}, SPACE, "grid", trials=6)
-    assert len(trials) == 6 and len(set(zip(trials["lr"], trials["label_smoothing"]))) == 6
-
-
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_seed_makes_the_same_trials_again_and_another_seed_others(
-    run, tried, sampler, tmp_path, monkeypatch
-):
+def test_a_seed_makes_the_same_trials_again_and_another_seed_others(run, tried, sampler):
     wide = SPACE | {"weight_decay": [1e-6, 1e-5, 1e-4, 1e-3], "mixup": [0.0, 0.2]}
     first = search({"insects": run}, wide, sampler, trials=8, seed=1)
     other = search({"insects": run}, wide, sampler, trials=8, seed=2)
-    monkeypatch.setenv("TLKIT_HOME", str(tmp_path / "elsewhere"))
+    tried.clear()
     again = search({"insects": run}, wide, sampler, trials=8, seed=1)
     pd.testing.assert_frame_equal(first, again)
     assert not first[list(wide)].equals(other[list(wide)])
 
 
-def test_more_trials_continue_fewer_and_arms_are_apart(run, tried):
-    arms = {"one": run, "two": Run(**{**vars(run), "seed": 1})}
-    few = search(arms, SPACE, "random", trials=2)
-    assert len(tried) == 4
-    more = search(arms, SPACE, "random", trials=5)
-    assert len(tried) == 10
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_more_trials_continue_fewer_and_arms_are_apart(run, tried, sampler):
+    arms = {"one": run, "two": replace(run, seed=1)}
+    few = search(arms, SPACE, sampler, trials=2)
+    more = search(arms, SPACE, sampler, trials=5)
     assert more.groupby("arm").size().tolist() == [5, 5]
     first_two = more[more["trial"] <= 2].reset_index(drop=True)
     pd.testing.assert_frame_equal(few, first_two)
-    search(arms, SPACE, "random", trials=5)
-    assert len(tried) == 10
+    before = len(tried)
+    search(arms, SPACE, sampler, trials=5)
+    assert len(tried) == before
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupted_search_carries_on_with_the_right_number(run, tried, monkeypatch, problem):
-    finish = search_file.complete
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_interrupted_search_is_the_same_search_afterwards(
+    run, tried, monkeypatch, problem, sampler
+):
+    """Whatever happens, and however often: nothing but records decides what comes next."""
+    wide = SPACE | {"mixup": [0.0, 0.2, 0.4], "epochs": [1, 2, 3]}
+    expected = search({"insects": run}, wide, sampler, trials=9)
+    trained = list(tried)
+    tried.clear()
+    value = Outcomes.value
 
-    def stop_at_third(run):
-        if len(tried) == 2:
-            raise problem
-        return finish(run)
+    def stop(self, run):
+        monkeypatch.setattr(Outcomes, "value", value)
+        raise problem
 
-    monkeypatch.setattr(search_file, "complete", stop_at_third)
-    with pytest.raises(problem):
-        search({"insects": run}, SPACE, "random", trials=5)
-    assert len(only_study().trials) == 3
-    monkeypatch.setattr(search_file, "complete", finish)
-    trials = search({"insects": run}, SPACE, "random", trials=5)
-    assert len(tried) == 5 and trials["trial"].tolist() == [1, 2, 3, 4, 5]
+    for _ in range(20):
+        try:
+            trials = search({"insects": run}, wide, sampler, trials=9)
+            break
+        except problem:
+            continue
+        finally:
+            if len(tried) % 2:
+                monkeypatch.setattr(Outcomes, "value", stop)
+    pd.testing.assert_frame_equal(trials, expected)
+    assert list(tried) == trained
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_diverged_trial_is_never_the_best_and_ends_nothing(run, tried, monkeypatch, sampler):
+    values = {0.1: np.nan, 0.01: 0.4, 0.001: 0.3}
+    monkeypatch.setattr(Outcomes, "value", lambda self, run: values[run.lr])
+    trials = search({"insects": run}, {"lr": [0.1, 0.01, 0.001]}, sampler, trials=9)
+    assert len(trials) == (3 if sampler == "grid" else 9)
+    assert trials["val_accuracy"].isna().equals(trials["diverged"])
+    assert trials["diverged"].equals(trials["lr"] == 0.1) and trials["diverged"].any()
+    assert trials.loc[trials["val_accuracy"].idxmax(), "lr"] == 0.01
+
+
+@pytest.mark.parametrize("place", ["run", "space"])
+def test_a_search_without_validation_images_is_refused_before_the_first_trial(run, tried, place):
+    space = SPACE | ({"val_per_class": [2, 0]} if place == "space" else {})
+    with pytest.raises(ValueError, match=r"'insects'.*val_per_class=0.*insects.*1 or more"):
+        search({"insects": replace(run, val_per_class=0) if place == "run" else run}, space)
+    assert not tried
+
+
+def test_a_set_with_validation_images_of_its_own_needs_no_others(run, tried, tmp_path):
+    folder = tmp_path / "parted"
+    for part in ("train", "val", "test"):
+        paint(folder / part, ("ant", "bee"), seed=len(part))
+    parted = replace(run, task=str(folder), val_per_class=0)
+    assert len(search({"parted": parted}, SPACE, "random", trials=2)) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"trials": 0}, {"trials": 2.5}, {"trials": "3"}, {"seed": "1"},
+    {"seed": -1}, {"seed": True}, {"seed": 0.5}])  # fmt: skip
+def test_numbers_that_are_none_are_refused_by_name(run, tried, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.* whole number"):
+        search({"a": run}, SPACE, "random", **wrong)
+    if "seed" in wrong:
+        with pytest.raises(ValueError, match=r"seed.* whole number"):
+            replay(table(), "random", 3, [wrong["seed"]])
+    else:
+        with pytest.raises(ValueError, match=r"trials.* whole number"):
+            replay(table(), "random", **wrong)
+
+
+def test_numbers_of_numpy_are_taken(run, tried):
+    space = {"lr": np.logspace(-3, -1, 3), "label_smoothing": iter([0.0, 0.1])}
+    trials = search({"a": run}, space, "grid", trials=np.int64(9), seed=np.int32(1))
+    assert len(trials) == len(tried) == 6
+    assert all(type(each.lr) is float for each in tried)
+
+
+def test_a_text_in_place_of_a_list_of_values_is_refused(run, tried):
+    for values in ("adam", 3, None):
+        with pytest.raises(ValueError, match="optimizer"):
+            search({"a": run}, {"optimizer": values}, "grid")
+    assert not tried
 
 
 def test_arms_have_coordinates_as_columns(run, tried):
@@ -169,6 +212,7 @@ def test_arms_have_coordinates_as_columns(run, tried):
         *SPACE,
         "val_accuracy",
         "key",
+        "diverged",
     ]
     assert table["arm"].tolist() == ["kin, slow"] * 2 + ["far, slow"] * 2
     assert table["target"].tolist() == ["kin", "kin", "far", "far"]
@@ -177,68 +221,51 @@ def test_arms_have_coordinates_as_columns(run, tried):
         search(arms, SPACE, names=("target",))
 
 
-def test_the_name_of_an_arm_does_not_matter_to_the_stored_search(run, tried):
-    by_label = search({"insects": run}, SPACE, "grid", trials=4)
-    by_coordinates = search({("a", 1): run}, SPACE, "grid", trials=4, names=("target", "way"))
-    assert len(tried) == 4 and only_study()
-    names = ["arm", "target", "way"]
-    pd.testing.assert_frame_equal(by_label.drop(columns="arm"), by_coordinates.drop(columns=names))
-
-
-def test_a_search_notices_that_images_have_changed(run, tried):
-    search({"insects": run}, SPACE, "random", trials=2)
+def test_a_search_notices_that_images_have_changed(run):
+    search({"insects": run}, SPACE, "random", trials=1)
     next(Path(run.task).rglob("*.png")).unlink()
-    search({"insects": run}, SPACE, "random", trials=2)
-    assert len(tried) == 4
+    search({"insects": run}, SPACE, "random", trials=1)
+    assert len([each for each in (home() / "records").iterdir() if each.is_dir()]) == 2
 
 
-def only_study() -> optuna.Study:
-    (path,) = (home() / "searches").glob("*.log")
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    return optuna.load_study(study_name=path.stem, storage=optuna.storages.JournalStorage(backend))
+def test_a_search_keeps_nothing_but_its_records(run):
+    trials = search({"insects": run}, SPACE, "random", trials=2)
+    names = {path.name for path in (home() / "records").iterdir()}
+    assert names == set(trials["key"])
+    assert {path.name for path in home().iterdir()} == {"records", "cache"}
 
 
-def test_two_processes_share_a_search(tmp_path):
-    """Each does some of the trials; together not many more than requested, and all differ."""
-    code = textwrap.dedent("""
-        import time
-        from importlib import import_module
-        from types import SimpleNamespace
-        from tlkit.recipe import Run
+SEARCHING = """
+import sys
+from tlkit.experiments import records
+from tlkit.experiments.search import search
+from tlkit.recipe import Run
+execute = records.execute
+def counted(run, *rest):
+    print("trained", run.lr, flush=True)
+    return execute(run, *rest)
+records.execute = counted
+run = Run(task=sys.argv[1], model="test_resnet", init="random", size=32, train_per_class=4,
+          val_per_class=2, epochs=1, batch_size=8)
+table = search({"a": run}, {"lr": [i / 100 for i in range(1, 9)]}, "grid", trials=5)
+print("keys", *table["key"])
+"""
 
-        def slow(run):
-            time.sleep(0.3)
-            return SimpleNamespace(val_accuracy=0.5)
 
-        search_file = import_module("tlkit.experiments.search")
-        search_file.complete = slow
-        run = Run(task="digits", model="test_resnet", init="random", size=32)
-        print("ready", flush=True)
-        input()
-        print(len(search_file.search({"a": run}, {"lr": [i / 100 for i in range(1, 41)]},
-                                   "grid", trials=12)))
-    """)
-    environment = os.environ | {"TLKIT_PROGRESS": "off"}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for _ in range(2)
-    ]
-    for process in both:
-        assert process.stdout.readline() == "ready\n"
-    for process in both:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    printed = [process.communicate(timeout=120)[0] for process in both]
-    assert [int(each) for each in printed] == [12, 12]
-    trials = only_study().trials
-    assert 12 <= len(trials) <= 13  # the last may be started twice
-    assert len({trial.params["lr"] for trial in trials}) == len(trials)
+@pytest.mark.parametrize("kill", [False, True])
+def test_processes_share_a_search_and_a_killed_one_changes_nothing(run, kill):
+    command = [sys.executable, "-c", SEARCHING, run.task]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    before = []
+    if kill:  # as soon as it trains, or after the other one has trained everything
+        before = [both[0].stdout.readline().strip()]
+        both[0].kill()
+    printed = [process.communicate(timeout=100)[0].splitlines() for process in both]
+    keys = {lines[-1] for lines in printed[kill:]}
+    assert len(keys) == 1 and len(set(keys.pop().split()[1:])) == 5
+    lines = [*before, *printed[0], *printed[1]]
+    trained = [line for line in lines if line.startswith("trained")]
+    assert len(set(trained)) == 5 and len(trained) <= 5 + kill
 
 
 def test_a_dry_run_takes_two_steps_of_each_arm(run, monkeypatch, capsys):
@@ -304,6 +331,31 @@ def test_a_model_finds_a_smooth_peak_sooner_than_chance(sampler):
     trials = replay(measured, sampler, 20, range(3))
     by_chance = expected_best(measured[0].to_numpy(), 20, replacement=True)
     assert trials.groupby("seed")["best"].last().mean() > by_chance + 1
+
+
+def test_a_replay_over_one_field_and_of_a_series():
+    measured = table((5,))
+    trials = replay(measured, "grid", 9, [0])
+    assert trials["lr"].nunique() == 5 and list(trials["value"]) == list(measured[0][trials["lr"]])
+    assert replay(measured[0], "grid", 9, [0]).equals(trials)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_replay_over_missing_numbers_counts_them_as_the_worst(sampler):
+    measured = table((4, 3))
+    measured.iloc[::2] = np.nan
+    trials = replay(measured, sampler, 9, [0])
+    assert len(trials) == 9 and trials["value"].isna().any()
+    assert trials["best"].max() == trials["value"].max()
+    with pytest.raises(ValueError, match="number in each table"):
+        replay(measured * np.nan, sampler, 9, [0])
+
+
+def test_seeds_of_a_replay_may_be_an_iterator_and_come_once():
+    trials = replay(table(tables=2), "random", 2, iter([0, np.int64(1)]))
+    assert len(trials) == 2 * 2 * 2
+    with pytest.raises(ValueError, match="once"):
+        replay(table(), "random", 2, [0, 0])
 
 
 def test_replays_of_two_tables_are_independent():

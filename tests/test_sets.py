@@ -402,8 +402,10 @@ def test_an_unknown_task_names_the_sets(name, nearest):
         pool(name, 8)
 
 
-def test_a_folder_of_the_same_name_is_reached_by_its_path():
+@pytest.mark.parametrize("name", ["digits", "drawn8", "dtd"])
+def test_a_folder_with_the_name_of_a_set_is_reached_by_its_path_alone(name):
     for kind in (0, 1):
-        paint(home() / f"images/digits/{'ab'[kind]}/0.png", kind, "train")
-    assert len(pool("digits", 8).classes) == 10
-    assert pool(str(home() / "images/digits"), 8).classes == ("a", "b")
+        paint(home() / f"images/{name}/{'ab'[kind]}/0.png", kind, "train")
+    with pytest.raises(ValueError, match=rf"'{name}' is a .* set|world.*{home()}/images/{name}"):
+        pool(name, 8)
+    assert pool(str(home() / "images" / name), 8).classes == ("a", "b")

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,12 @@ from safetensors.torch import load_file
 
 import tlkit
 from tlkit.experiments import records, results
+from tlkit.experiments.arms import select
 from tlkit.experiments.keys import key
 from tlkit.experiments.records import complete, read, weights_path
 from tlkit.experiments.sweep import sweep
 from tlkit.experiments.workers import in_parallel
+from tlkit.ground import paths
 from tlkit.ground.names import UnknownName
 from tlkit.ground.paths import home
 from tlkit.images.tasks import load
@@ -107,7 +110,7 @@ def test_a_row_per_arm_and_seed_with_the_recipe_and_the_record(run):
     table = sweep(arms, seeds=[0, 3])
     assert list(zip(table["arm"], table["seed"])) == [(a, s) for a in arms for s in (0, 3)]
     recipe = [field.name for field in fields(Run)]
-    measured = ["accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key"]
+    measured = ["accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key", "diverged"]
     assert list(table.columns) == ["arm", *recipe, "classes", *measured]
     assert list(table["classes"]) == [3, 3, 3, 3, 2, 2]
     for row in table.to_dict("records"):
@@ -186,6 +189,42 @@ def test_seeds_may_be_an_iterator_and_serve_every_arm(run, seeds):
     assert list(zip(table["arm"], table["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     expected = [key(replace(run, lr=lr, seed=seed)) for lr in (0.01, 0.02) for seed in (0, 1)]
     assert table["key"].tolist() == expected
+
+
+@pytest.mark.parametrize("seeds", [
+    "01", [0.9, 1.9], [True, 2], [0, 0, 1, 1], ["0", "1"], 3, [-1], [None], [1.0], np.array([0.5]),
+])  # fmt: skip
+def test_seeds_that_are_no_whole_numbers_or_come_twice_are_refused_by_name(run, seeds, trained):
+    with pytest.raises(ValueError, match="seed"):
+        sweep({"a": run}, seeds)
+    assert trained == []
+
+
+def test_whole_numbers_as_arms_are_compared_and_selected(run):
+    table = sweep({1: run, 2: replace(run, lr=0.02)}, seeds=[0])
+    assert select(table, 1)["lr"].tolist() == [0.01] and select(table, "2")["lr"].tolist() == [0.02]
+    assert scores(table, 1).shape == (1, 9)
+
+
+def test_what_killed_processes_left_is_removed_by_the_next_start(run):
+    """Even where nothing is trained: a process of this number has never been."""
+    sweep({"a": run}, [0])
+    for folder in ("records", "cache"):
+        (home() / folder / f".partial-{paths._host()}-99999999-x").mkdir()
+        (home() / folder / "some.lock").touch()
+    paths.tidy.cache_clear()  # as in a new process
+    sweep({"a": run}, [0])
+    assert not [*home().glob("*/.partial-*"), *home().glob("*/some.lock")]
+
+
+def test_a_diverged_run_is_marked_in_the_table(run, monkeypatch):
+    write = records.write
+
+    def diverged(run_key, run, classes, trained, *rest):
+        write(run_key, run, classes, SimpleNamespace(**vars(trained) | {"diverged": True}), *rest)
+
+    monkeypatch.setattr(records, "write", diverged)
+    assert sweep({"a": run}, [0])["diverged"].tolist() == [True]
 
 
 def test_nothing_to_train_is_an_error(run):

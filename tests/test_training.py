@@ -2,6 +2,7 @@
 
 import copy
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
 from torchvision.transforms import v2
 
+from tlkit.ground.names import UnknownName
 from tlkit.images.tasks import Split
 from tlkit.networks import modules as grouping
 from tlkit.networks.models import build
@@ -382,6 +384,138 @@ def test_another_seed_starts_with_another_head(frozen, task, monkeypatch):
     for seed in (1, 2):
         execute(replace(BASE, epochs=1, frozen=frozen, seed=seed), task, None)
     assert not torch.equal(*heads)
+
+
+# Runs beside other work in one process.
+
+
+def test_runs_in_threads_are_the_runs_alone(task, weights):
+    runs = [
+        BASE,
+        replace(BASE, seed=2, augmentation="randaugment"),
+        replace(BASE, seed=3, frozen="layer2", mixup=0.4),
+        replace(BASE, seed=4, model="test_convnext", optimizer="adamw", lr=0.003, frozen=2),
+    ]
+    jobs = [(run, task, weights(run.model)) for run in runs]
+    alone = [execute(*job) for job in jobs]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda job: execute(*job), jobs))
+        built = threads.submit(build, "test_resnet", 3)
+        execute(*jobs[0])
+        built.result()
+    for one, other in zip(alone, together):
+        assert torch.equal(one.test_logits, other.test_logits)
+        assert one.history == other.history
+        assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+
+
+def test_a_run_gives_the_callers_threads_and_draws_back(task):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    try:
+        execute(replace(BASE, epochs=1), task, None)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.rand(4), expected)
+
+
+# Runs that fail.
+
+
+@pytest.mark.parametrize("lr", [1e30, 1e6])
+def test_a_run_without_finite_numbers_has_diverged_and_is_right_nowhere(lr, task):
+    trained = execute(replace(BASE, lr=lr, epochs=4, penalty=l2(0.1)), task, None)
+    assert trained.diverged
+    lost = ~trained.test_logits.isfinite().all(1)
+    assert lost.any() and accuracy(trained.test_logits[lost], trained.test_labels[lost]) == 0
+    assert not execute(replace(BASE, epochs=1), task, None).diverged
+
+
+@pytest.mark.parametrize("place", ["train_loss", "penalty", "logits", "weights"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_one_number_that_is_not_finite_marks_a_run(place, number, task):
+    trained = execute(replace(BASE, epochs=1), task, None)
+    assert not trained.diverged
+    logits, history, state = trained.test_logits.clone(), [dict(trained.history[0])], {}
+    if place == "logits":
+        logits[3, 1] = number
+    elif place == "weights":
+        state = {"fc.weight": torch.tensor([1.0, number]), "steps": torch.tensor(3)}
+    else:
+        history[0][place] = number
+    assert replace(trained, test_logits=logits, history=history, weights=state).diverged
+
+
+def test_rows_that_are_not_finite_are_wrong():
+    logits = torch.tensor([[math.nan, 1.0], [math.inf, 0.0], [2.0, -math.inf], [2.0, 1.0]])
+    assert accuracy(logits, torch.zeros(4, dtype=torch.long)) == 0.25
+
+
+@pytest.mark.parametrize("name, near", [("adamm", "adam"), ("lookahead_sdg", "sgd")])
+def test_an_unknown_optimizer_is_refused_and_near_ones_named(name, near, task):
+    with pytest.raises(UnknownName, match=rf"unknown optimizer.*\b{near}\b"):
+        execute(replace(BASE, optimizer=name), task, None)
+
+
+@pytest.mark.parametrize("name", ["adahessian", "lookahead_adahessian"])
+def test_an_optimizer_of_second_order_is_refused_with_the_reason(name, task):
+    with pytest.raises(ValueError, match=rf"Run\.optimizer '{name}' needs second derivatives"):
+        execute(replace(BASE, optimizer=name), task, None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it may be usable here")
+def test_an_optimizer_that_needs_more_than_is_here_is_refused_with_the_reason(task):
+    with pytest.raises(ValueError, match=r"Run\.optimizer 'fusedsgd' cannot be used here"):
+        execute(replace(BASE, optimizer="fusedsgd"), task, None)
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 1}, {"batch_size": 8}])
+def test_a_batch_of_one_image_is_refused_where_batch_norm_needs_two(changes):
+    task = tiny_task(ROWS | {"train": 1 if changes["batch_size"] > 1 else 30})
+    run = replace(BASE, model="xception_small", **changes)
+    with pytest.raises(ValueError, match=r"batch normalisation.*Run\.batch_size"):
+        execute(run, task, None)
+
+
+@pytest.mark.parametrize("name", ["inception_v4", "efficientformer_l1"])
+def test_a_size_that_a_model_does_not_take_is_refused_by_name(name):
+    with pytest.raises(
+        ValueError, match=rf"{name} does not take images of 32 .*Run\.size.* (224|299)"
+    ):
+        build(name, 3, 32)
+
+
+def test_a_transformer_is_trained_at_another_size_with_weights_resized_by_timm(task):
+    torch.manual_seed(0)
+    source = build("vit_tiny_patch16_224", 9).state_dict()
+    run = replace(
+        BASE, model="vit_tiny_patch16_224", epochs=1, lr=1e-12, weight_decay=0.0, frozen="all"
+    )
+    trained = execute(run, task, source)
+    moved = {
+        name
+        for name, each in source.items()
+        if not name.startswith("head.") and not torch.equal(each, trained.weights[name])
+    }
+    assert moved == {"pos_embed"}
+    assert trained.weights["pos_embed"].shape[1] < source["pos_embed"].shape[1]
+    with pytest.raises(ValueError, match="do not fit"):
+        execute(run, task, {name: each[:1] for name, each in source.items()})
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "xception_small"])
+def test_a_size_that_a_model_takes_anyway_changes_no_draw(name):
+    size = 160 if name == "test_vit" else 32
+    torch.manual_seed(0)
+    plain, after = build(name, 3).state_dict(), torch.rand(2)
+    torch.manual_seed(0)
+    sized = build(name, 3, size).state_dict()
+    assert torch.equal(torch.rand(2), after)
+    assert all(torch.equal(plain[each], sized[each]) for each in plain)
 
 
 # Frozen prefixes, computed once or in every step.

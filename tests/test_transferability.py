@@ -1,6 +1,7 @@
 """Measures of fit by their definitions, features by the model, intervals by the truth."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import numpy as np
@@ -415,6 +416,20 @@ def test_an_init_run_is_the_source(run, monkeypatch):
     monkeypatch.setattr(FEATURES, "initial_weights", lambda run: origins.append(run.init) or states)
     train, _ = features(run(model="test_resnet", init=source))
     assert origins == [source] and train.source.shape == (30, 5)
+
+
+def test_features_in_threads_are_those_alone(run):
+    runs = [
+        run(seed=1, init="random"),
+        run(seed=2, init="random", model="test_resnet"),
+        run(frozen="entry"),
+        run(seed=3, init="random", transferred="none"),
+    ]
+    alone = [features(each) for each in runs]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(features, runs))
+    for one, other in zip(alone, together):
+        assert all(np.array_equal(a.values, b.values) for a, b in zip(one, other))
 
 
 # rank correlation

@@ -1,46 +1,74 @@
 """The command `tlkit`: run notebooks, report, audit studies, examine the machine, pretrain."""
 
-import ast
 import os
+import signal
 import sys
 import textwrap
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from shutil import get_terminal_size
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import cast
 
 from tlkit.ground.names import UnknownName, check_name
-from tlkit.ground.paths import home
+from tlkit.ground.paths import explained, home
 from tlkit.runner.parameters import PROFILES
 
 EXAMPLES = """examples:
   tlkit run
   tlkit run 11 31 --seeds 10 --jobs 2
-  tlkit run 11_freezing -p task /path/to/a/folder -p changes "{'lr': 0.1, 'epochs': 5}"
+  tlkit run 11_freezing -p task digits -p changes "{'lr': 0.1, 'epochs': 5}"
   tlkit run 11_freezing --profile paper --dry-run"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 if all is well, 1 if a notebook failed, 2 for a wrong argument."""
+    for stream in (sys.stdout, sys.stderr):  # a name may have letters that the terminal has not
+        with suppress(AttributeError):
+            cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status = options.do(options)
+        with _told_to_stop():
+            status = options.do(options)
         sys.stdout.flush()
         return status
-    except UnknownName as problem:
+    except (UnknownName, OSError) as problem:
+        if isinstance(problem, BrokenPipeError):  # `tlkit audit | head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+            return 141
         return _refuse(problem)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("Stopped. The same command carries on from the runs it has stored.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `tlkit audit | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        return 141
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Take SIGTERM and a closed terminal as Ctrl-C, so that no process is left behind."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    names = [each for each in ("SIGTERM", "SIGHUP") if hasattr(signal, each)]
+    numbers = [getattr(signal, name) for name in names if current_thread() is main_thread()]
+    numbers = [each for each in numbers if signal.getsignal(each) is signal.SIG_DFL]  # not nohup
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse(problem: object) -> int:
-    print(f"tlkit: {problem}", file=sys.stderr)
+    print("tlkit:", " ".join(line.strip() for line in str(problem).splitlines()), file=sys.stderr)
     return 2
 
 
@@ -56,7 +84,7 @@ def _parser() -> ArgumentParser:
         return added.add_argument
 
     add = command(run, EXAMPLES)
-    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number or name; none means all")
+    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path; none means all")
     add("--profile", default="lab", help=f"{', '.join(PROFILES)}; default lab")
     pair, meaning = ("NAME", "VALUE"), "set a notebook's parameter to a Python literal"
     add("-p", dest="parameters", nargs=2, action="append", default=[], metavar=pair, help=meaning)
@@ -87,8 +115,11 @@ def run(options: Namespace) -> int:
     for path in [path for path in shares if dry_run and not has_sweep(path)]:
         print(f"{path.stem}: skipped, it has no sweep")
         del shares[path]
+    if not shares:
+        return _refuse("none of these notebooks has a sweep to try")
     folder = home().absolute() / "report" / (f"{profile}-dry-run" if dry_run else profile)
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     start, failed = time.monotonic(), False
     endings = execute_all(shares, folder, profile, dry_run, jobs)
     for number, (name, error) in enumerate(endings, start=1):
@@ -104,7 +135,7 @@ def _shares(options: Namespace) -> dict[Path, Mapping[str, object]]:
     from tlkit.runner.notebooks import assign, available, find
 
     check_name("profile", options.profile, PROFILES)
-    parameters = {name: _value(text) for name, text in options.parameters}
+    parameters: dict[str, object] = dict(options.parameters)
     if "profile" in parameters:
         raise ValueError("the profile is set by --profile")
     if options.seeds:
@@ -162,11 +193,3 @@ def _positive(text: str) -> int:
     if int(text) < 1:
         raise ArgumentTypeError(f"must be 1 or more, not {text}")
     return int(text)
-
-
-def _value(text: str) -> object:
-    """Return a Python literal, or else the text itself, so that words need no quotes."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -1,16 +1,21 @@
 """What one training run is, as plain data: `Run` with its `Head` and `Pull`s, and grids of runs.
 
-To add a field: declare it in `Run` with its default, list it in `_ALLOWED` if it has limits, and
-use it in `training/` or `networks/`. Every field is part of the key of a record.
+To add a field: declare it in `Run` with its default, list it in `_RUN` with its check, and use it
+in `training/` or `networks/`. Every field is part of the key of a record.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 from tlkit.ground.names import check_name
+from tlkit.ground.numbers import real, truth, whole
 
+NUMBER = re.compile(r"\s*[-+]?[\d.]+(e[-+]?\d+)?\s*")
 FISHERS = ("", "source", "target", "as coded")
 
 
@@ -29,11 +34,7 @@ class Pull:
     fisher: str = ""  # the F above: 1, or the diagonal Fisher information (`training/fisher.py`)
 
     def __post_init__(self) -> None:
-        check_name("parameters of a penalty", self.parameters, ("weights", "all"))
-        check_name("Fisher information of a penalty", self.fisher, FISHERS)
-        object.__setattr__(self, "strength", float(self.strength))
-        if not self.strength >= 0:
-            raise ValueError(f"a penalty's strength must not be negative: {self.strength!r}")
+        _make_plain(self, "a penalty's", _PULL)
 
 
 def l2(strength: float, until: int | str = "head", parameters: str = "weights") -> tuple[Pull, ...]:
@@ -72,12 +73,7 @@ class Head:
     width: int = 256  # outputs of each new layer but the last
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", float(self.scale))  # equal runs have equal keys
-        check_name("layer of a head", self.layer, ("source", "random"))
-        check_name("norm of a head", self.norm, ("none", "batchnorm", "l2"))
-        for name in ("scale", "new_layers", "width"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"Head.{name} must be above 0, not {getattr(self, name)!r}")
+        _make_plain(self, "Head.", _HEAD)
 
 
 @dataclass(frozen=True)
@@ -122,16 +118,7 @@ class Run:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name, plain in _PLAIN.items():  # equal runs have equal keys
-            try:
-                object.__setattr__(self, name, plain(getattr(self, name)))
-            except (TypeError, ValueError):
-                raise _wrong(name, getattr(self, name)) from None
-        for name, words in _WORDS.items():
-            check_name(name, getattr(self, name), words)
-        for name, (_, allowed) in _ALLOWED.items():
-            if not allowed(getattr(self, name)):
-                raise _wrong(name, getattr(self, name))
+        _make_plain(self, "Run.", _RUN)
 
     def decay(self) -> float:
         """Return the optimizer's weight decay: a penalty replaces it, unless both are given."""
@@ -139,62 +126,132 @@ class Run:
         return default if self.weight_decay is None else float(self.weight_decay)
 
 
-def _pairs(scales: Iterable[tuple[int | str, float]]) -> tuple[tuple[int | str, float], ...]:
-    return tuple((until, float(factor)) for until, factor in scales)
+Check = Callable[[str, Any], Any]  # (what is checked, value) -> the value as plain data
 
 
-def _whole(least: int) -> tuple[str, Callable[[Any], bool]]:
-    return f"a whole number of at least {least}", lambda n: isinstance(n, int) and n >= least
+def _make_plain(recipe: "Pull | Head | Run", owner: str, checks: dict[str, Check]) -> None:
+    """Check each field and make it plain data, so that equal recipes have equal keys."""
+    for name, check in checks.items():
+        what = f"{owner}{name}" if owner.endswith(".") else f"{owner} {name}"
+        object.__setattr__(recipe, name, check(what, getattr(recipe, name)))
 
 
-_PLAIN: dict[str, Callable[[Any], Any]] = {
-    "lr": float,
-    "mixup": float,
-    "label_smoothing": float,
-    "lr_scales": _pairs,
-    "penalty": tuple,
+def _text(what: str, value: Any) -> str:
+    """Return a name, or a path of any kind, as text; a `Path` never means a name."""
+    if isinstance(value, os.PathLike):
+        path = str(os.fspath(value))
+        return path if os.path.isabs(path) else os.path.join(".", path)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{what} must be a name or a path, not {value!r}")
+    return str(value)
+
+
+def _word(*words: str) -> Check:
+    def check(what: str, value: Any) -> str:
+        check_name(what, value if isinstance(value, str) else repr(value), words)
+        return str(value)
+
+    return check
+
+
+def _until(what: str, value: Any) -> int | str:
+    """Return a number of modules, or the name of the last one."""
+    if not isinstance(value, str):
+        return whole(f"{what}, a number of modules or a name,", value)
+    if not value.strip() or NUMBER.fullmatch(value):
+        raise ValueError(f"{what} must be a module's name or a number without quotes: {value!r}")
+    return str(value)
+
+
+def _or_none(check: Check) -> Check:
+    return lambda what, value: None if value is None else check(what, value)
+
+
+def _is(kind: str, hint: str) -> Check:
+    """Return a check for one of the classes of this file."""
+
+    def check(what: str, value: Any) -> Any:
+        if not isinstance(value, globals()[kind]):
+            raise ValueError(f"{what} must be {hint}, not {value!r}")
+        return value
+
+    return check
+
+
+def _origin(what: str, value: Any) -> "str | Run":
+    return value if isinstance(value, Run) else _text(f"{what}, if not a Run,", value)
+
+
+def _tuple(hint: str, check: Check) -> Check:
+    """Return a check for each of several values."""
+
+    def check_all(what: str, values: Any) -> tuple:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError(f"{what} must be {hint}, not {values!r}")
+        return tuple(check(what, value) for value in values)
+
+    return check_all
+
+
+def _scale(what: str, pair: Any) -> tuple[int | str, float]:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError(f"{what} must be pairs (last module, factor), not {pair!r}")
+    return _until(what, pair[0]), real(f"a factor of {what}", pair[1])
+
+
+_PULL: dict[str, Check] = {
+    "towards": _word("zero", "start"),
+    "strength": real,
+    "until": _until,
+    "parameters": _word("weights", "all"),
+    "fisher": _word(*FISHERS),
 }
-_WORDS = {
-    "frozen_bn": ("eval", "drift"),
-    "augmentation": ("none", "crop", "colour", "randaugment"),
-    "half": ("both", "first", "second"),
-    "normalisation": ("weights", "half", "imagenet", "images"),
-    "schedule": ("cosine", "step"),
+_HEAD: dict[str, Check] = {
+    "layer": _word("source", "random"),
+    "trained": truth,
+    "norm": _word("none", "batchnorm", "l2"),
+    "scale": partial(real, above=True),
+    "new_layers": partial(whole, least=1),
+    "width": partial(whole, least=1),
 }
-_ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # field -> limits in words, test
-    "init": ("a word, a path as text or a Run", lambda init: isinstance(init, (str, Run))),
-    "head": ("a Head or None", lambda head: head is None or isinstance(head, Head)),
-    "size": _whole(1),
-    "train_per_class": (
-        "a whole number of at least 1, or None",
-        lambda n: n is None or (isinstance(n, int) and n >= 1),
-    ),
-    "val_per_class": _whole(0),
-    "mixup": ("0 or above", lambda alpha: alpha >= 0),
-    "label_smoothing": ("0 … 1", lambda share: 0 <= share <= 1),
-    "epochs": _whole(1),
-    "batch_size": _whole(1),
-    "lr": ("above 0", lambda lr: lr > 0),
-    "lr_scales": (
-        "pairs (last module, factor of 0 or above)",
-        lambda pairs: all(factor >= 0 for _, factor in pairs),
-    ),
-    "penalty": ("made by l2 and l2_sp", lambda pulls: all(isinstance(p, Pull) for p in pulls)),
-    "weight_decay": ("0 or above, or None", lambda decay: decay is None or decay >= 0),
-    "val_every": _whole(0),
-    "seed": _whole(0),
+_RUN: dict[str, Check] = {
+    "task": _text,
+    "model": _text,
+    "init": _origin,
+    "transferred": _until,
+    "frozen": _until,
+    "frozen_bn": _word("eval", "drift"),
+    "head": _or_none(_is("Head", "a Head or None")),
+    "size": partial(whole, least=1),
+    "train_per_class": _or_none(partial(whole, least=1)),
+    "val_per_class": whole,
+    "half": _word("both", "first", "second"),
+    "normalisation": _word("weights", "half", "imagenet", "images"),
+    "augmentation": _word("none", "crop", "colour", "randaugment"),
+    "mixup": real,
+    "label_smoothing": partial(real, most=1),
+    "epochs": partial(whole, least=1),
+    "batch_size": partial(whole, least=1),
+    "optimizer": _text,
+    "lr": partial(real, above=True),
+    "lr_scales": _tuple("pairs (last module, factor)", _scale),
+    "schedule": _word("cosine", "step"),
+    "penalty": _tuple("made by l2 and l2_sp", _is("Pull", "made by l2 and l2_sp")),
+    "weight_decay": _or_none(real),
+    "val_every": whole,
+    "seed": whole,
 }
-
-
-def _wrong(name: str, value: object) -> ValueError:
-    return ValueError(f"Run.{name} must be {_ALLOWED[name][0]}, not {value!r}")
 
 
 def grid(base: Run, **choices: list) -> dict[tuple, Run]:
     """Return every combination of the choices: `grid(base, lr=[0.01, 0.1])`.
 
     A key is the tuple of the values, in the order of the choices: the coordinates of an arm.
+    Raises ValueError for a choice that is no list, such as the text of one value.
     """
+    for name, values in choices.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError(f"give a list of values for {name}, not {values!r}")
     return {
         values: replace(base, **dict(zip(choices, values))) for values in product(*choices.values())
     }
@@ -202,5 +259,6 @@ def grid(base: Run, **choices: list) -> dict[tuple, Run]:
 
 def choose(recipes: dict[str, Run], profile: str, task: str, changes: dict[str, Any]) -> Run:
     """Return the recipe of a profile, on another task unless `task` is "", with changed fields."""
+    check_name("profile", profile, recipes)
     other_task: dict[str, Any] = {"task": task} if task else {}
     return replace(recipes[profile], **other_task, **changes)

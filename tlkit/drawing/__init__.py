@@ -5,8 +5,8 @@ from functools import partial
 from zlib import crc32
 
 import numpy as np
-import torch
 
+from tlkit.ground.alone import alone
 from tlkit.ground.names import check_name
 
 from .camera import photograph
@@ -28,22 +28,20 @@ def draw(
     index, size or split that does not exist.
     """
     _check(world, label, size, split)
+    if len(indices) and np.asarray(indices).dtype.kind not in "iu":
+        raise ValueError(f"indices must be whole numbers, not {indices!r}")
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(indices) and indices.min() < 0:
         raise ValueError(f"index {indices.min()} is negative; count images from 0")
     stream = crc32(f"{world}/{split}".encode())
     shown = ATLAS[world].shown(label, indices, split)
     images = np.empty((len(indices), 3, size, size), dtype=np.uint8)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # several would cut tensors anywhere, also within an image
-    try:
+    with alone():  # several threads would cut tensors anywhere, also within an image
         for kind in np.unique(shown):
             places = np.flatnonzero(shown == kind)
             for rows in np.split(places, range(CHUNK, len(places), CHUNK)):
                 generators = [np.random.default_rng([stream, label, at]) for at in indices[rows]]
                 images[rows] = photograph(partial(ATLAS[world].scene, kind), generators, size)
-    finally:
-        torch.set_num_threads(threads)
     return images
 
 

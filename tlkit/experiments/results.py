@@ -4,14 +4,15 @@
 """
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
-from tlkit.ground.paths import SHIPPED, home, put
+from tlkit.ground.paths import SHIPPED, home, locked, put, set_aside
+from tlkit.ground.settings import is_dry_run
 
 _folder: Path | None = None  # of the notebook that this kernel runs; None: nothing is stored
 
@@ -23,25 +24,44 @@ def begin(notebook: str, profile: str, parameters: Mapping[str, object]) -> None
     """
     global _folder
     _folder = None
-    if os.environ.get("TLKIT_DRY_RUN"):
+    if is_dry_run():
         return
     call = json.dumps(parameters, sort_keys=True, default=str)
     name = f"{notebook}-{sha256(call.encode()).hexdigest()[:8]}"
-    _folder = home() / "results" / profile / name
-    _folder.mkdir(parents=True, exist_ok=True)
-    for old in _folder.glob("*.csv"):
-        old.unlink()
-    put(_folder / "parameters.json", call)
+    folder = home() / "results" / profile / name
+    with locked(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.csv"):
+            old.unlink()
+        put(folder / "parameters.json", call)
+    _folder = folder
 
 
 def store(name: str, table: pd.DataFrame) -> None:
-    """Add rows to the table `name` of the notebook that runs; do nothing outside of one."""
+    """Add rows to the table `name` of the notebook that runs; do nothing outside of one.
+
+    Several processes may add to one table.
+    """
     if _folder is None:
         return
     path = _folder / f"{name}.csv"
-    before = [pd.read_csv(path, dtype=str, keep_default_na=False)] if path.exists() else []
-    rows = pd.concat([*before, table.astype(str)]).fillna("").drop_duplicates()
-    put(path, rows.to_csv(index=False))
+    with locked(_folder):  # what another process adds between reading and writing would be lost
+        rows = pd.concat([*_read(path), table.astype(str)]).fillna("").drop_duplicates()
+        put(path, rows.to_csv(index=False))
+
+
+def _read(path: Path) -> list[pd.DataFrame]:
+    """Return the table in a file, in a list; an empty list if it is missing or damaged."""
+    try:
+        text = path.read_text("utf-8")
+        if "\0" in text:  # pandas reads them as nothing
+            raise ValueError("it has NUL bytes")
+        return [pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)]
+    except FileNotFoundError:
+        return []
+    except ValueError as problem:  # empty, cut, or not a table
+        set_aside(path, problem)
+        return []
 
 
 def stored(name: str, profile: str) -> pd.DataFrame:
@@ -65,9 +85,14 @@ def reference(name: str, profile: str) -> pd.DataFrame:
 def _tables(name: str, folder: Path) -> pd.DataFrame:
     tables = [pd.DataFrame(columns=["notebook", "parameters"])]
     for path in sorted(folder.glob(f"*/{name}.csv")):
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        table = table.rename(columns={"parameters": "weights"})  # of runs: how many the network has
-        call = (path.parent / "parameters.json").read_text("utf-8")
+        try:
+            call = (path.parent / "parameters.json").read_text("utf-8")
+            json.loads(call)
+        except (FileNotFoundError, ValueError) as problem:
+            set_aside(path, f"parameters.json beside it: {problem}")
+            continue
         notebook = path.parent.name.rpartition("-")[0]
-        tables.append(table.assign(notebook=notebook, parameters=call))
+        for table in _read(path):
+            table = table.rename(columns={"parameters": "weights"})  # of runs: of the network
+            tables.append(table.assign(notebook=notebook, parameters=call))
     return pd.concat(tables, ignore_index=True).fillna("")

@@ -1,7 +1,7 @@
 """Choose which setting of a space to try next: Optuna's samplers, all on the same finite set."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 from optuna import samplers
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial
 
 from tlkit.ground.names import check_name
 
@@ -25,7 +25,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns when a fit falls 
 class Strategy:
     """A sampler on a space: which setting comes next, given the trials of a study.
 
-    Raises `UnknownName` for an unknown sampler, ValueError for an empty space.
+    The same trials with the same values always lead to the same next setting. Raises `UnknownName`
+    for an unknown sampler, ValueError for an empty space or a field without a list of values.
     """
 
     space: Space
@@ -34,8 +35,14 @@ class Strategy:
 
     def __post_init__(self) -> None:
         check_name("sampler", self.sampler, SAMPLERS)
-        if not self.space or not all(len(values) for values in self.space.values()):
+        lists = {}
+        for field, values in self.space.items():
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                raise ValueError(f"the space needs a list of values for {field}, not {values!r}")
+            lists[field] = [v.item() if isinstance(v, np.generic) else v for v in values]
+        if not lists or not all(lists.values()):
             raise ValueError(f"a space needs fields, and a value for each of them: {self.space!r}")
+        object.__setattr__(self, "space", lists)
 
     def at_most(self, trials: int) -> int:
         """Return the number of trials; a grid ends when every setting has been tried."""
@@ -49,19 +56,15 @@ class Strategy:
     def ask(self, study: optuna.Study) -> tuple[Trial, dict]:
         """Return a new trial, and the setting that the sampler chooses for it from earlier trials.
 
-        Each trial has a sampler with its own seed: otherwise a second process or a restart would
-        draw the same settings again.
+        Each trial has a sampler with its own seed, so that a search may begin with stored trials.
         """
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             study.sampler = self._sampler(study)
             trial = study.ask()
             for field, values in self.space.items():
                 trial.suggest_int(field, 0, len(values) - 1)
-        return trial, self.setting(trial)
-
-    def setting(self, trial: Trial | FrozenTrial) -> dict:
-        """Return the values of a trial; Optuna itself knows only their places in the space."""
-        return {field: values[trial.params[field]] for field, values in self.space.items()}
+        # Optuna itself knows only the places of the values in the space.
+        return trial, {field: values[trial.params[field]] for field, values in self.space.items()}
 
     def _sampler(self, study: optuna.Study) -> samplers.BaseSampler:
         number = len(study.get_trials(deepcopy=False))
@@ -69,22 +72,16 @@ class Strategy:
         by_model = {"tpe": samplers.TPESampler, "gp": samplers.GPSampler}
         if self.sampler in by_model:
             return by_model[self.sampler](seed=seed, n_startup_trials=STARTUP)
-        fixed = self._untried(study) if self.sampler == "grid" else {}
+        fixed = self._from_grid(number) if self.sampler == "grid" else {}
         return samplers.PartialFixedSampler(fixed, samplers.RandomSampler(seed))
 
-    def _untried(self, study: optuna.Study) -> dict[str, int]:
-        """Return the next setting of a grid, as places, in one random order for all trials.
-
-        Optuna's own grid never comes back to a trial that failed. What another process is trying
-        is left for last: that process may be dead.
-        """
+    def _from_grid(self, number: int) -> dict[str, int]:
+        """Return a setting of a grid, as places, in one random order for all trials."""
         settings = list(product(*(range(len(values)) for values in self.space.values())))
         order = np.random.default_rng(self.seed).permutation(len(settings))
-        done = self._places(study, TrialState.COMPLETE)
-        running = self._places(study, TrialState.RUNNING)
-        untried = min(order, key=lambda each: (settings[each] in done, settings[each] in running))
-        return dict(zip(self.space, settings[untried]))
+        return dict(zip(self.space, settings[order[number]]))
 
-    def _places(self, study: optuna.Study, state: TrialState) -> set[tuple]:
-        trials = study.get_trials(deepcopy=False, states=(state,))
-        return {tuple(trial.params.get(field) for field in self.space) for trial in trials}
+
+def tell(study: optuna.Study, trial: Trial, value: float, worst: float) -> None:
+    """Tell the value of a trial; `worst` for NaN, because Optuna forgets what it calls failed."""
+    study.tell(trial, worst if np.isnan(value) else value)

@@ -1,6 +1,5 @@
 """Train every run of an experiment once, in parallel, and return one tidy table."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,13 +11,16 @@ from tlkit.experiments.dry_run import dry_run
 from tlkit.experiments.keys import key
 from tlkit.experiments.records import Record, complete, read
 from tlkit.experiments.results import store
+from tlkit.experiments.seeds import seed_numbers
 from tlkit.experiments.workers import in_parallel
+from tlkit.ground.paths import tidy_home
+from tlkit.ground.settings import is_dry_run
 from tlkit.images.pools import look_again
 from tlkit.recipe import Run
 
 # What the benchmark and the report need of each run, beside its coordinates.
 SHORT = ("task", "classes", "train_per_class", "model", "size", "epochs", "batch_size", "seed")
-MEASURED = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key")
+MEASURED = ("accuracy", "val_accuracy", "parameters", "trainable", "seconds", "key", "diverged")
 
 
 def sweep(arms: Arms, seeds: Iterable[int] = range(5), names: Sequence[str] = ()) -> pd.DataFrame:
@@ -31,14 +33,16 @@ def sweep(arms: Arms, seeds: Iterable[int] = range(5), names: Sequence[str] = ()
 
     Columns: arm (the label), the coordinates, every field of `Run` that is not a coordinate
     (weight_decay as it is applied), classes (their number), accuracy and val_accuracy (0 … 1),
-    parameters, trainable, seconds, key. `in_parallel` chooses where the runs are trained. After an
-    interrupt the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes
-    two steps instead. Raises ValueError without an arm or a seed, and what `coordinates` raises.
+    parameters, trainable, seconds, key, diverged (its loss or weights were not finite, so that its
+    accuracies mean nothing). `in_parallel` chooses where the runs are trained. After an interrupt
+    the same call carries on. Where the environment sets TLKIT_DRY_RUN, every arm takes two steps
+    instead. Raises ValueError without an arm or a seed, and what `coordinates` and `seed_numbers`
+    raise.
     """
     named = [(coordinates(arm, names), run) for arm, run in arms.items()]
-    if os.environ.get("TLKIT_DRY_RUN"):
+    numbers = seed_numbers(seeds)
+    if is_dry_run():
         return dry_run(named)
-    numbers = [int(seed) for seed in seeds]  # an iterator would serve the first arm alone
     runs = [(arm, _seeded(run, seed)) for arm, run in named for seed in numbers]
     if not runs:
         raise ValueError("nothing to train: give at least one arm and one seed")
@@ -57,6 +61,7 @@ def _seeded(run: Run, seed: int) -> Run:
 def train(runs: Iterable[Run], keep_weights: bool = False) -> dict[Run, Record]:
     """Return the records of `runs`. Runs that others start from are trained first."""
     look_again()
+    tidy_home()
     different = list(dict.fromkeys(runs))
     sources = [run.init for run in different if isinstance(run.init, Run)]
     if sources:

@@ -10,13 +10,13 @@ from joblib import Parallel, cpu_count, delayed
 from tlkit.ground.machine import KEEP_MEMORY
 from tlkit.ground.paths import home
 from tlkit.ground.progress import progress
+from tlkit.ground.settings import jobs
 from tlkit.images.pools import look_again
 
 
 def workers() -> int:
     """Return how many processes train at a time: TLKIT_JOBS, or one per core, or one for a GPU."""
-    default = 1 if torch.cuda.is_available() else cpu_count()
-    return int(os.environ.get("TLKIT_JOBS") or default)
+    return jobs() or (1 if torch.cuda.is_available() else cpu_count())
 
 
 def in_parallel(job: Callable, arguments: Sequence[tuple], what: str) -> list:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class UnknownName(ValueError):
-    """A field, task, model, module, parameter or claim that does not exist."""
+    """A field, task, model, module, parameter, claim or setting that does not exist."""
 
 
 def unknown(kind: str, name: object, valid: Iterable[object], remedy: str = "") -> UnknownName:

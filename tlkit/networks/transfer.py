@@ -6,6 +6,8 @@ from functools import partial
 import torch
 from torch import nn
 
+from tlkit.ground.names import check_name, unknown
+
 
 def transfer(model: nn.Module, weights: Mapping[str, torch.Tensor], names: Collection[str]) -> None:
     """Copy the named state tensors from `weights`; leave all others of `model` as they are.
@@ -14,6 +16,7 @@ def transfer(model: nn.Module, weights: Mapping[str, torch.Tensor], names: Colle
     `weights` lack one of the tensors, or have it in another shape.
     """
     state = model.state_dict()
+    _check_tensors(names, state)
     wrong = [
         name
         for name in names
@@ -36,6 +39,8 @@ def freeze(model: nn.Module, names: Collection[str], batch_norm: str = "eval") -
     `batch_norm="drift"` the frozen layers stay in training mode, a common mistake: the weights
     do not change, but batch normalisation uses the batch, and its running statistics move.
     """
+    check_name("batch_norm", batch_norm, ("eval", "drift"))
+    _check_tensors(names, model.state_dict())
     frozen = set(names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
@@ -48,6 +53,13 @@ def freeze(model: nn.Module, names: Collection[str], batch_norm: str = "eval") -
         if states and frozen.issuperset(states):
             module.eval()
             module.train = partial(_stay_in_eval, module)
+
+
+def _check_tensors(names: Collection[str], state: Mapping[str, torch.Tensor]) -> None:
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise ValueError(f"give a list of names, such as modules(model).first(4), not {names!r}")
+    for name in set(names) - state.keys():
+        raise unknown("state tensor", name, state)
 
 
 def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:

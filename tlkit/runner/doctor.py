@@ -14,7 +14,7 @@ from tlkit.experiments.workers import workers
 from tlkit.ground.machine import environment
 from tlkit.ground.paths import home
 from tlkit.images.public import SETS
-from tlkit.runner.forecast import lab_minutes, step_seconds
+from tlkit.runner.forecast import REFERENCE, lab_minutes, step_seconds
 
 HUB = ("huggingface.co", 443)  # where timm's pretrained weights are
 NEEDED = {"memory": 4, "disk": 2}  # GB free, for the lab profile
@@ -43,11 +43,17 @@ def examine() -> Iterator[tuple[str, str]]:
     step = step_seconds()
     yield "speed", f"{1000 * step:.0f} ms for a training step of the small Xception"
     yield "smoke", "a few minutes for all notebooks"
-    total = sum(lab_minutes(step, workers()).values())
-    yield "lab", f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
+    yield "lab", _lab(step)
     trial = "`tlkit run NOTEBOOK --profile paper --dry-run`"
     without = f"not without a GPU; {trial} tries every arm"
     yield "paper", f"{trial} says the hours of every arm" if gpu else without
+
+
+def _lab(step: float) -> str:
+    if not REFERENCE.is_file():  # as in a wheel
+        return "how long it takes is not known: this installation has no reference times"
+    total = sum(lab_minutes(step, workers()).values())
+    return f"about {total:.0f} minutes for all notebooks when nothing is stored yet"
 
 
 def _enough(free: float, total: float, needed: float) -> str:
@@ -63,7 +69,9 @@ def _shipped_weights() -> str:
     if missing:
         return f"MISSING: {', '.join(missing)}; clone the repository again, or run tlkit pretrain"
     digests = {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
-    cards = {name: file.with_suffix(".json").read_text() for name, file in files.items()}
+    cards = {
+        name: file.with_suffix(".json").read_text(encoding="utf-8") for name, file in files.items()
+    }
     damaged = [name for name in files if digests[name] not in cards[name]]
     if damaged:
         return f"DAMAGED: {', '.join(damaged)}; clone the repository again"

@@ -42,7 +42,7 @@ def lab_minutes(step: float, jobs: int) -> dict[str, float]:
 
     Scales those of the reference run by the seconds of a training step and by the processes.
     """
-    reference = json.loads(REFERENCE.read_text())
+    reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
     scale = step / reference["step_seconds"] * reference["workers"] / jobs
     return {name: minutes * scale for name, minutes in reference["minutes"].items()}
 
@@ -53,6 +53,8 @@ def forecast(names: Sequence[str], profile: str, jobs: int) -> str:
         return "How long it takes: --dry-run says the hours of every arm"
     if profile == "smoke":
         return "A few minutes at most, and numbers without meaning"
+    if not REFERENCE.is_file():  # as in a wheel
+        return "How long it takes is not known: this installation has no reference times"
     step = step_seconds()
     minutes = lab_minutes(step, jobs)
     total = max(1, sum(minutes.get(name, 0) for name in names))

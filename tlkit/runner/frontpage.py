@@ -14,6 +14,7 @@ from tlkit.experiments.results import reference
 from tlkit.ground.paths import ROOT, SHIPPED, put
 from tlkit.judging.intervals import in_words
 from tlkit.judging.ledger import Claim, claim
+from tlkit.runner.forecast import REFERENCE
 from tlkit.runner.notebooks import available
 from tlkit.studies.published import studies
 
@@ -25,7 +26,7 @@ BEGIN, END = "<!-- answers: python -m tlkit.runner.frontpage -->\n", "<!-- end o
 def answers() -> str:
     """Return a table of the notebooks: question, our answer in the lab, minutes."""
     central = {claim(each).notebook: claim(each) for study in studies() for each in study.central}
-    minutes = json.loads((SHIPPED / "reference" / "times.json").read_text())["minutes"]
+    minutes = json.loads(REFERENCE.read_text("utf-8"))["minutes"]
     verdicts = _drawn("verdicts")
     rows = ["| notebook | our answer, on drawn (synthetic) pictures | minutes |", "|---|---|---|"]
     for path in available():
@@ -75,7 +76,8 @@ def draw() -> plt.Figure:
 
 def write() -> None:
     """Put the answers between their two marks in README.md, and draw the picture anew."""
-    draw().savefig(PICTURE, dpi=150)
+    with plt.rc_context({"text.usetex": False}):
+        draw().savefig(PICTURE, dpi=150)
     before, rest = README.read_text(encoding="utf-8").split(BEGIN)
     put(README, before + BEGIN + answers() + END + rest.split(END, 1)[1])
 

@@ -3,18 +3,23 @@
 import json
 import os
 import re
+import shlex
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pandas as pd
 from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 
 from tlkit.experiments.results import stored
 from tlkit.ground.machine import environment_line
 from tlkit.ground.paths import ROOT, put
+from tlkit.runner.parameters import literal
 
 TEMPLATES = Environment(loader=PackageLoader("tlkit.runner", "templates"), autoescape=True)
 
@@ -38,8 +43,8 @@ def write(folder: Path) -> Path:
 
 def executed(folder: Path) -> list[Path]:
     """Return the executed notebooks in order, without drafts and those of an older kit."""
-    paths = sorted(folder.glob("[0-9]*.ipynb"))
-    return [path for path in paths if "tlkit" in json.loads(path.read_text())["metadata"]]
+    paths = [path for path in sorted(folder.glob("*.ipynb")) if not path.name.startswith(".")]
+    return [path for path in paths if "tlkit" in json.loads(path.read_text("utf-8"))["metadata"]]
 
 
 def _write_page(path: Path, names: set[str]) -> dict[str, object]:
@@ -52,14 +57,14 @@ def _write_page(path: Path, names: set[str]) -> dict[str, object]:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     heading = re.search(r"^# (.+)$", text, re.MULTILINE)
     question = notebook.metadata["title"] = heading[1].strip() if heading else path.stem
-    command = _command(path.stem, about, notebook.metadata.papermill.parameters)
+    command = command_of(path.stem, about, notebook.metadata.papermill.parameters)
     arms = _arms(path.stem, about)
     sources = TEMPLATES.get_template("sources.html").render(command=command, arms=arms)
-    notebook.cells.append(nbformat.v4.new_markdown_cell(sources))
     _relink(notebook, path.parent, names)
     tables = {kind: _label(notebook, kind) for kind in ("verdicts", "ledger")}
     exporter = HTMLExporter(extra_loaders=[TEMPLATES.loader], template_file="page.html.j2")
-    put(path.with_suffix(".html"), exporter.from_notebook_node(notebook)[0])
+    page, _ = exporter.from_notebook_node(notebook, {"sources": sources})
+    put(path.with_suffix(".html"), page)
     date = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     head = {"name": path.stem, "question": question, "command": command}
     return head | {"date": date, "error": about.error} | tables
@@ -71,15 +76,15 @@ def _relink(notebook: nbformat.NotebookNode, folder: Path, names: set[str]) -> N
 
     def target(link: re.Match) -> str:
         page, file = Path(link[1]).with_suffix(".html"), Path(os.path.normpath(here / link[1]))
-        return f"]({(page if link[1] in names else file).as_posix()})"
+        return f"]({quote((page if link[1] in names else file).as_posix())})"
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\.\./[^)]+|\d\d_\w+\.ipynb)\)", target, cell.source)
 
 
-def _label(notebook: nbformat.NotebookNode, kind: str) -> list[str]:
-    """Return the tables displayed with `metadata={"tlkit": kind}`, as HTML.
+def _label(notebook: nbformat.NotebookNode, kind: str) -> list[Markup]:
+    """Return the tables displayed with `metadata={"tlkit": kind}`, as HTML: `plots` escapes it.
 
     Each cell gets the heading of its column, in place: narrow screens show it beside the cell.
     """
@@ -92,13 +97,25 @@ def _label(notebook: nbformat.NotebookNode, kind: str) -> list[str]:
             for cell, heading in zip(row.find_all("td"), headings):
                 cell["data-label"] = heading
         table.data["text/html"] = str(page)
-    return [table.data["text/html"] for table in tables]
+    return [Markup(table.data["text/html"]) for table in tables]
 
 
-def _command(name: str, about: dict, parameters: dict) -> str:
-    options = [f'-p {key} "{value}"' for key, value in parameters.items() if key != "profile"]
-    dry_run = ["--dry-run"] if about["dry_run"] else []
-    return " ".join(["tlkit run", name, f"--profile {about['profile']}", *options, *dry_run])
+def command_of(name: str, about: Mapping, parameters: Mapping) -> str:
+    """Return the command that makes the numbers of a notebook again, for a shell."""
+    words = ["tlkit", "run", about.get("notebook", name), "--profile", about["profile"]]
+    for key, value in parameters.items():
+        if key != "profile":
+            words += ["-p", key, _word(value)]
+    return shlex.join([*words, "--dry-run"] if about["dry_run"] else words)
+
+
+def _word(value: object) -> str:
+    """Return a value as `-p` reads it: a text that is no literal as it is, for readers' sake."""
+    bare = isinstance(value, str) and value.isprintable() and re.match(r"[^-\s]", value)
+    if bare and literal(value, None) == value:  # else it would be read as a number, a list, …
+        return str(value)
+    word = repr(value)
+    return f"({word})" if word.startswith("-") else word  # else the parser takes it for an option
 
 
 def _arms(name: str, about: dict) -> list[dict]:

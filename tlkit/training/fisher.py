@@ -116,6 +116,6 @@ def of_target(
     """Return the sampled Fisher information of the source model on the training images."""
     rows = torch.randperm(len(train), generator=Generator().manual_seed(run.seed))
     images = train.normalised(rows[:TARGET_IMAGES])
-    source = with_source_head(run.model, weights or {}).to(train.device)
+    source = with_source_head(run.model, weights or {}, run.size).to(train.device)
     generator = Generator().manual_seed(run.seed)
     return diagonal(source, images, "sampled", names, generator=generator)

@@ -3,20 +3,23 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from math import isfinite
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from timm.scheduler import CosineLRScheduler, StepLRScheduler
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from tlkit.ground.alone import alone
+from tlkit.ground.names import check_name
 from tlkit.ground.progress import progress
 from tlkit.images.tasks import Task
 from tlkit.networks.heads import grow
-from tlkit.networks.models import build
+from tlkit.networks.models import build, resized
 from tlkit.networks.modules import modules
 from tlkit.networks.transfer import freeze, transfer
 from tlkit.recipe import Run
@@ -42,21 +45,47 @@ class Trained:
     trainable: int
     seconds: float  # of training and validation, including the activations of a frozen prefix
 
+    @cached_property
+    def diverged(self) -> bool:
+        """Return whether a loss, a penalty, a test logit or a weight is not finite."""
+        numbers = (number for entry in self.history for number in entry.values())
+        tensors = (self.test_logits, *self.weights.values())
+        return not (all(map(isfinite, numbers)) and all(t.isfinite().all() for t in tensors))
+
 
 def execute(run: Run, task: Task, weights: Mapping[str, Tensor] | None) -> Trained:
     """Build the model of `run`, train it on `task`, and use the test images once, at the end.
 
     `weights` are the state tensors that `run.init` means, or None for random ones. On a CPU it
-    takes one thread: runs go in parallel, so that no sum depends on the number of threads.
+    takes one thread, and runs in threads of one process take turns (see `alone`): train in
+    parallel processes. Raises `UnknownName` for an optimizer that timm does not have, ValueError
+    for one that cannot be used here, for a size that the model does not take, and for a batch
+    that is too small for batch normalisation.
     """
-    torch.set_num_threads(1)
+    check_optimizer(run.optimizer)
+    with alone():
+        return _execute(run, task, weights)
+
+
+def check_optimizer(name: str) -> None:
+    """Raise `UnknownName` for an optimizer that timm lacks, ValueError for one of no use here."""
+    plain = name.lower().removeprefix("lookahead_")
+    check_name("optimizer", plain, list_optimizers())
+    if get_optimizer_info(plain).second_order:
+        raise ValueError(
+            f"Run.optimizer {name!r} needs second derivatives, which a run does not compute; "
+            "choose another, such as 'adamw'"
+        )
+
+
+def _execute(run: Run, task: Task, weights: Mapping[str, Tensor] | None) -> Trained:
     torch.set_flush_denormal(True)  # denormal momentum slows a CPU down twentyfold
     torch.manual_seed(run.seed)
-    model = build(run.model, len(task.classes))
+    model = build(run.model, len(task.classes), run.size)
     row = modules(model)
     transferred = 0 if weights is None else row.count(run.transferred)
     if weights is not None:
-        transfer(model, weights, row.first(transferred))
+        transfer(model, resized(weights, model, run.model, run.size), row.first(transferred))
     freeze(model, row.first(run.frozen), run.frozen_bn)
     if run.head is not None:
         grow(model, run.head, weights)
@@ -67,7 +96,15 @@ def execute(run: Run, task: Task, weights: Mapping[str, Tensor] | None) -> Train
     fisher = partial(information, run, model, weights, train)
     penalty = attach(model, row, run.penalty, transferred, fisher)
     groups = parameter_groups(model, row, run)
-    history, val_correct = fit(network, train, val, run, groups, penalty)
+    try:
+        history, val_correct = fit(network, train, val, run, groups, penalty)
+    except ValueError as problem:
+        if "more than 1 value per channel" not in str(problem):
+            raise
+        raise ValueError(
+            f"batch normalisation of {run.model} needs 2 or more images in a batch; Run.batch_size "
+            f"is {run.batch_size}, and there are {len(train)} training images"
+        ) from problem
     seconds = time.perf_counter() - start
     parameters = list(model.parameters())
     return Trained(
@@ -94,7 +131,12 @@ def fit(
     shares = np.random.default_rng(run.seed)
     steps = max(1, len(train) // run.batch_size)
     fused = {"fused": True} if run.optimizer in FUSED else {}
-    optimizer = create_optimizer_v2(groups, opt=run.optimizer, lr=run.lr, momentum=0.9, **fused)
+    try:
+        optimizer = create_optimizer_v2(groups, opt=run.optimizer, lr=run.lr, momentum=0.9, **fused)
+    except (AssertionError, ImportError) as problem:
+        raise ValueError(
+            f"Run.optimizer {run.optimizer!r} cannot be used here: {problem}"
+        ) from problem
     schedule = _schedule(optimizer, run, steps)
     history, val_correct = [], []
     for epoch in progress(range(run.epochs), "epochs"):
@@ -120,7 +162,7 @@ def fit(
         if last or (run.val_every and (epoch + 1) % run.val_every == 0):
             logits = predict(network, val)
             history[-1]["val_accuracy"] = accuracy(logits, val.labels)
-            val_correct.append((logits.argmax(1) == val.labels).cpu())
+            val_correct.append(_correct(logits, val.labels).cpu())
     return history, torch.stack(val_correct)
 
 
@@ -142,5 +184,13 @@ def predict(network: nn.Module, inputs: Feed) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Return the share of rows whose largest logit is that of the label, 0 … 1."""
-    return (logits.argmax(1) == labels).double().mean().item()
+    """Return the share of rows whose largest logit is that of the label, 0 … 1.
+
+    A row with a logit that is not finite counts as wrong.
+    """
+    return _correct(logits, labels).double().mean().item()
+
+
+def _correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return which rows are right: bool [n]. The largest of NaNs would be class 0."""
+    return (logits.argmax(1) == labels) & logits.isfinite().all(1)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from tlkit.experiments.records import initial_weights
-from tlkit.images.tasks import load
-from tlkit.networks.models import build, with_source_head
+from tlkit.ground.alone import alone
+from tlkit.images.tasks import Task, load
+from tlkit.networks.models import build, resized, with_source_head
 from tlkit.networks.modules import modules
 from tlkit.networks.transfer import transfer
 from tlkit.recipe import Run
@@ -30,13 +31,17 @@ def features(run: Run) -> tuple[Features, Features]:
     The weights are those that `run.init` means, in all modules, even if the run transfers fewer.
     For "random" they are those that the run of that seed starts from. `source` is None if the
     weights have no classification layer. The test images stay unused. As in `execute`, a CPU
-    takes one thread, and torch's generator is seeded. Raises what `load` and `initial_weights`
-    raise, and ValueError for weights of another model.
+    takes one thread, and threads take turns. Raises what `load` and `initial_weights` raise, and
+    ValueError for weights of another model or a size that the model does not take.
     """
-    torch.set_num_threads(1)
+    task, weights = load(run), initial_weights(run)
+    with alone():
+        return _both(run, task, weights)
+
+
+def _both(run: Run, task: Task, weights: Mapping[str, Tensor] | None) -> tuple[Features, Features]:
     torch.manual_seed(run.seed)
-    task = load(run)
-    model, has_source = _build(run.model, len(task.classes), initial_weights(run))
+    model, has_source = _build(run, len(task.classes), weights)
     model.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
     _, train, val, _ = feed(model, task, run)
     model.eval()
@@ -44,15 +49,16 @@ def features(run: Run) -> tuple[Features, Features]:
     return _features(model, train, has_source, at_once), _features(model, val, has_source, at_once)
 
 
-def _build(name: str, classes: int, weights: Mapping[str, Tensor] | None) -> tuple[nn.Module, bool]:
+def _build(run: Run, classes: int, weights: Mapping[str, Tensor] | None) -> tuple[nn.Module, bool]:
     """Return the model with the weights, and whether its head is that of the source."""
     if weights is None:
-        return build(name, classes), False
+        return build(run.model, classes, run.size), False
     try:
-        return with_source_head(name, weights), True
+        return with_source_head(run.model, weights, run.size), True
     except (ValueError, RuntimeError):  # no head, or another model: then `transfer` raises
-        model = build(name, classes)
-        transfer(model, weights, modules(model).first("all"))
+        model = build(run.model, classes, run.size)
+        fitting = resized(weights, model, run.model, run.size)
+        transfer(model, fitting, modules(model).first("all"))
         return model, False
 
 
