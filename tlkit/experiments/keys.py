@@ -6,8 +6,7 @@ from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 
-from tlkit.images.pools import pool
-from tlkit.images.tasks import parse
+from tlkit.images.tasks import select
 from tlkit.networks.models import weights_file
 from tlkit.networks.small_xception import FISHER
 from tlkit.recipe import Run
@@ -55,8 +54,8 @@ def key(run: Run) -> str:
     The contents of an image folder and of a weights file count; their paths do not.
     """
     recipe = {field.name: getattr(run, field.name) for field in fields(run)}
-    name, classes = parse(run.task)
-    recipe["task"] = [pool(name, run.size).digest, classes]
+    source, classes, _ = select(run.task, run.size)
+    recipe["task"] = [source.digest, classes]
     recipe["init"] = _origin(run)
     recipe["code"] = CODE
     recipe["weight_decay"] = run.decay()

@@ -1,5 +1,6 @@
 """Ensembles of finished runs, from their stored test outputs: nothing is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ def ensemble(results: pd.DataFrame, arm: Arm, size: int) -> pd.DataFrame:
     runs = select(results, arm).drop_duplicates("key").sort_values("seed")
     if size < 2 or len(runs) < size:
         raise ValueError(f"{len(runs)} runs of ({words(arm)}) give no ensemble of {size}")
-    point = {} if isinstance(arm, str) else dict(arm)
+    point = dict(arm) if isinstance(arm, Mapping) else {}
     rows = []
     for number in range(len(runs) // size):
         members = runs.iloc[number * size : (number + 1) * size]

@@ -25,7 +25,7 @@ def contributions(run: Outcome, metric: str) -> np.ndarray:
     if match := VALIDATION.fullmatch(metric):
         return _validation(run, match[1])
     logits, labels = run.test_outputs()
-    predicted = logits.argmax(1)
+    predicted = _predicted(logits)
     if metric == "accuracy":
         return (predicted == labels).astype(float)
     if metric == "balanced accuracy":
@@ -47,7 +47,7 @@ def largest_change(run: Outcome, metric: str) -> float:
         present = sizes[sizes > 0]
         return len(labels) / len(present) / present.min()
     mine = run.classes.index(metric.removeprefix("F1 of "))
-    answered = (logits.argmax(1) == mine).sum()
+    answered = (_predicted(logits) == mine).sum()
     return (2 - contributions(run, metric).mean()) * len(labels) / (sizes[mine] + answered)
 
 
@@ -60,6 +60,11 @@ def _validation(run: Outcome, epoch: str | None) -> np.ndarray:
     if number not in known:
         raise unknown("epoch with a validation", str(number), known, "; set Run.val_every=1")
     return run.val_correct()[known.index(number)].astype(float)
+
+
+def _predicted(logits: np.ndarray) -> np.ndarray:
+    """Return the class with the largest logit, or -1 where a logit is not finite: no answer."""
+    return np.where(np.isfinite(logits).all(1), logits.argmax(1), -1)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
+from tlkit.ground.alone import alone
 from tlkit.ground.paths import SHIPPED
 from tlkit.networks.models import build
 
@@ -30,10 +31,8 @@ def step_seconds() -> float:
         optimizer.step()
         optimizer.zero_grad()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    seconds = timeit.repeat(step, number=1, repeat=12)
-    torch.set_num_threads(threads)
+    with alone():
+        seconds = timeit.repeat(step, number=1, repeat=12)
     return median(seconds[4:])
 
 
