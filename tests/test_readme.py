@@ -34,10 +34,14 @@ def test_every_notebook_has_a_row_and_a_central_claim_gives_its_verdict():
 
 
 def test_a_claim_judged_in_several_ways_is_counted(monkeypatch):
-    ways = pd.DataFrame({
-        "notebook": "12_specific_and_general", "parameters": "{}", "claim": "C2.9",
-        "verdict": ["supported", "undecided", "supported"],
-    })
+    ways = pd.DataFrame(
+        {
+            "notebook": "12_specific_and_general",
+            "parameters": "{}",
+            "claim": "C2.9",
+            "verdict": ["supported", "undecided", "supported"],
+        }
+    )
     others = reference("verdicts", "lab").query("claim != 'C2.9'")
     every = pd.concat([ways, others])
     monkeypatch.setattr(frontpage, "reference", lambda name, profile: every)
