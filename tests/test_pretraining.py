@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from tlkit import drawing
 from tlkit.experiments import pretraining
 from tlkit.experiments.pretraining import RECIPE
-from tlkit.ground.names import UnknownName
 from tlkit.images import pools
 from tlkit.images.tasks import parse
 from tlkit.networks.models import with_source_head
@@ -62,11 +61,6 @@ def test_each_source_has_its_classes_and_images():
         assert recipe.train_per_class == images
 
 
-def test_an_unknown_source_is_refused():
-    with pytest.raises(UnknownName, match=r"'50x97'.*50x98"):
-        pretraining.pretrain(["50x97"])
-
-
 def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     weights = tmp_path / "weights" / "small.safetensors"
     few = replace(RECIPE, size=32, val_per_class=1, epochs=1, val_every=0)
@@ -82,7 +76,7 @@ def test_pretraining_writes_weights_and_a_card_of_them(monkeypatch, tmp_path):
     monkeypatch.setattr(pretraining, "RECIPE", few)
     monkeypatch.setattr(pretraining, "sources", lambda: {"full": (few, weights)})
     monkeypatch.setitem(pools.DRAWN_PER_CLASS, "drawn_source", {"train": 3, "test": 1})
-    (record,) = pretraining.pretrain(["full"])
+    (record,) = pretraining.pretrain()
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["sha256"] == sha256(weights.read_bytes()).hexdigest()
     assert card.keys() == CARD.keys()

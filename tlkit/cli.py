@@ -94,7 +94,7 @@ def _parser() -> ArgumentParser:
     command(report)("profile", nargs="?", default="lab", metavar="PROFILE")
     command(audit)("study", nargs="?", metavar="STUDY", help="none means all")
     command(doctor)
-    command(pretrain)("sources", nargs="*", metavar="SOURCE", help="full, 50x98, …; none means all")
+    command(pretrain)
     return parser
 
 
@@ -185,7 +185,7 @@ def pretrain(options: Namespace) -> int:
     """Train the weights of the small Xception again."""
     from tlkit.experiments.pretraining import pretrain
 
-    pretrain(options.sources)
+    pretrain()
     return 0
 
 

@@ -23,13 +23,21 @@ def photograph(
     """Draw one picture of a design for each of n generators: uint8 [n, 3, size, size].
 
     All chance comes from the generators, in an order that does not depend on the size.
+
+    The painted side is a multiple of 8, cropped at the end: so an image is a whole number of
+    vectors on every processor. No pixel is left to the code for remainders, which may round
+    otherwise, and a picture does not depend on its neighbours.
     """
     dice, n = Dice(generators), len(generators)
     scene = design(dice)
-    noise = {name: _noise(dice, *shape, size) for name, shape in GRIDS.items()}
+    side = torch.arange(8 * ceil(size / 8))
+    places = (side + 0.5) / size
+    noise = {name: _noise(dice, *shape, places) for name, shape in GRIDS.items()}
     studio = dice.chance(scene.studio)
     crowd = scene.clutter * (1 - studio)
-    x, y = _coordinates(n, size)
+    line = (side * 2 + 1) / size - 1
+    grids = torch.meshgrid(line, line, indexing="ij")  # -1 … 1 inside the picture
+    y, x = (each.contiguous().expand(n, -1, -1) for each in grids)
     canvas = Canvas(
         backdrop(scene, dice, studio, noise, y), x, y, size / 2,
         noise["fine"][:, 0], (4 * noise["blotches"][:, 0]).clamp_(-1, 1),
@@ -46,26 +54,10 @@ def photograph(
     return (image.clamp_(0, 1) * 255).round_().to(torch.uint8).numpy()
 
 
-def _padded(size: int) -> int:
-    """Return the side of the painted image, a multiple of 8; it is cropped to `size` at the end.
-
-    Then an image is a whole number of vectors on every processor. No pixel is left to the code
-    for remainders, which may round otherwise, and a picture does not depend on its neighbours.
-    """
-    return 8 * ceil(size / 8)
-
-
-def _coordinates(n: int, size: int) -> tuple[Tensor, Tensor]:
-    """Return x and y of every pixel, -1 … 1 inside the image, each [n, side, side]."""
-    line = (torch.arange(_padded(size)) * 2 + 1) / size - 1
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    return x.contiguous().expand(n, -1, -1), y.contiguous().expand(n, -1, -1)
-
-
-def _noise(dice: Dice, channels: int, points: int, size: int) -> Tensor:
-    """Return smooth noise through the points of a random grid, [n, channels, side, side]."""
+def _noise(dice: Dice, channels: int, points: int, places: Tensor) -> Tensor:
+    """Return smooth noise [n, channels, side, side] through a random grid, at `places` 0 … 1."""
     grid = torch.from_numpy(dice.noise(channels, points, points))
-    position = (torch.arange(_padded(size)) + 0.5) / size * points
+    position = places * points
     nearest = position.long().clamp_(max=points - 1)
     share = (position - nearest)[:, None]
     weights = 0.5 * (1 - share) ** 2, 0.5 + share - share**2, 0.5 * share**2  # a quadratic spline

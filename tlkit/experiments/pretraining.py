@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from tlkit import drawing
 from tlkit.experiments.records import Record, weights_path
 from tlkit.experiments.sweep import train
-from tlkit.ground.names import check_name
 from tlkit.ground.progress import progress
 from tlkit.networks.models import with_source_head
 from tlkit.networks.small_xception import FISHER, SMALLER, WEIGHTS, weights_of
@@ -63,45 +61,37 @@ def sources() -> dict[str, tuple[Run, Path]]:
     }
 
 
-def pretrain(names: Sequence[str] = ()) -> list[Record]:
+def pretrain() -> list[Record]:
     """Train the small Xception on drawn sources (synthetic); put the weights where timm finds them.
 
-    `names` are those of `sources()`; none means all. A card beside each weights file tells recipe,
-    history, minutes, accuracy and digest. With the full source comes the Fisher information of all
-    tensors but the head's. Raises `UnknownName` for another name.
+    A card beside each weights file tells recipe, history, minutes, accuracy and digest. With the
+    full source comes the Fisher information of all tensors but the head's.
     """
-    known = sources()
-    for name in names:
-        check_name("source", name, known)
-    chosen = {name: known[name] for name in names or known}
-    records = train([run for run, _ in chosen.values()], keep_weights=True)
-    for name, (run, weights) in chosen.items():
+    recipes = sources()
+    records = train([run for run, _ in recipes.values()], keep_weights=True)
+    for name, (run, weights) in recipes.items():
+        record = records[run]
         weights.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(weights_path(records[run].key), weights)
+        shutil.copyfile(weights_path(record.key), weights)
+        pictures = f"{len(record.classes)} classes of synthetic pictures, no photograph among them"
+        card = {
+            "command": "tlkit pretrain",
+            "data": f"drawn_source: {pictures}",
+            "recipe": record.recipe,
+            "test_accuracy": round(record.accuracy, 4),
+            "val_accuracy": round(record.val_accuracy, 4),
+            "minutes": round(record.seconds / 60, 1),
+            "parameters": record.parameters,
+            "sha256": sha256(weights.read_bytes()).hexdigest(),
+            "environment": record.environment,
+            "history": record.history,
+        }
         if name == "full":
             save_file(fisher_on_source(), FISHER)
-        _write_card(name, weights, records[run])
+            card["fisher"] = f"exact, on {FISHER_PER_CLASS} training pictures of each class"
+            card["fisher_sha256"] = sha256(FISHER.read_bytes()).hexdigest()
+        weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     return list(records.values())
-
-
-def _write_card(name: str, weights: Path, record: Record) -> None:
-    classes = len(record.classes)
-    card = {
-        "command": f"tlkit pretrain {name}",
-        "data": f"drawn_source: {classes} classes of synthetic pictures, no photograph among them",
-        "recipe": record.recipe,
-        "test_accuracy": round(record.accuracy, 4),
-        "val_accuracy": round(record.val_accuracy, 4),
-        "minutes": round(record.seconds / 60, 1),
-        "parameters": record.parameters,
-        "sha256": sha256(weights.read_bytes()).hexdigest(),
-        "environment": record.environment,
-        "history": record.history,
-    }
-    if name == "full":
-        card["fisher"] = f"exact, on {FISHER_PER_CLASS} training pictures of each class"
-        card["fisher_sha256"] = sha256(FISHER.read_bytes()).hexdigest()
-    weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
 
 
 def fisher_on_source() -> dict[str, torch.Tensor]:

@@ -54,12 +54,10 @@ def compare(
             f"of ({words(worse)}): {seeds[1]}; train both with the same seeds"
         )
     metrics = metric, worse_metric or metric
-    added, changes = [], []
-    for side, of in zip(sides, metrics):
-        added.append(np.stack([contributions(each, of) for each in side.values()]))
-        changes += [largest_change(each, of) for each in side.values()]
-    one = max(changes)
-    paired = difference(added[0], added[1], one)
+    arms = [[(run, of) for run in side.values()] for side, of in zip(sides, metrics)]
+    better_adds, worse_adds = (np.stack([contributions(*each) for each in arm]) for arm in arms)
+    one = max(largest_change(*each) for arm in arms for each in arm)
+    paired = difference(better_adds, worse_adds, one)
     if any(VALIDATION.fullmatch(of) for of in metrics):
         # Each seed has validation images of its own, so that their luck is in the seeds already.
         return replace(paired, by_image=(100 * one / paired.images) ** 2)

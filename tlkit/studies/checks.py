@@ -27,14 +27,9 @@ def grim(printed: str, images: ArrayLike) -> np.ndarray:
     digits = int(printed.replace(".", ""))  # the printed share is digits / scale, exactly
     low = np.array([[2 * digits - 1], [2 * digits]]) * images
     high = np.array([[2 * digits + 1], [2 * digits + 2]]) * images - [[0], [1]]
-    # The fewest right answers that are not too few: are they too many?
-    fewest = np.maximum(_up(low, 2 * scale), 0)
+    # The fewest right answers that are not too few (rounded up, exactly): are they too many?
+    fewest = np.maximum(-(-low // (2 * scale)), 0)
     return (fewest <= images) & (2 * scale * fewest <= high)
-
-
-def _up(numerator: np.ndarray, denominator: int) -> np.ndarray:
-    """Divide integers and round up, exactly."""
-    return (numerator + denominator - 1) // denominator
 
 
 def grim_all(printed: Iterable[str], images: ArrayLike) -> np.ndarray:
@@ -54,7 +49,7 @@ def split_sizes(counts: ArrayLike, percent: int) -> list[int]:
     """
     counts = np.asarray(counts)
     parts = [part * percent for part in (counts, counts.sum(keepdims=True))]
-    sizes = [share.sum() for part in parts for share in (part // 100, _up(part, 100))]
+    sizes = [share.sum() for part in parts for share in (part // 100, -(-part // 100))]
     return sorted({int(size) for size in sizes})
 
 

@@ -49,10 +49,16 @@ def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> I
     for each in figures:
         images = counts[each.task]
         yield from _losses(each, images)
-        if checks.misfits([each.printed], np.arange(1, images.sum() + 1)):
-            yield _impossible(each, images)
-        else:
+        if not checks.misfits([each.printed], np.arange(1, images.sum() + 1)):
             possible.append(each)
+            continue
+        text = f"No test set of up to {images.sum():,} images can give this"
+        if checks.impossible(each.accuracy):
+            text += (
+                f": it is outside 0 to 100 %. One tenth of it is {each.accuracy / 10:.4g} %, and "
+                f"always naming the largest class gives {checks.majority_share(images):.1f} %"
+            )
+        yield Finding(each.where, f"{each.printed} %", "range, GRIM", f"{text}.", "impossible")
     for group, task in dict.fromkeys((each.group, each.task) for each in possible):
         mine = [each for each in possible if (each.group, each.task) == (group, task)]
         printed = list(dict.fromkeys(each.printed for each in mine))
@@ -61,7 +67,12 @@ def of_figures(figures: Sequence[Figure], counts: Mapping[str, np.ndarray]) -> I
             yield from sampling_error(better, worse, likely_sizes(counts[task]))
     for task in dict.fromkeys(each.task for each in possible):
         accuracies = [each.accuracy for each in possible if each.task == task]
-        yield _baseline(task, accuracies, counts[task])
+        majority, low, high = checks.majority_share(counts[task]), min(accuracies), max(accuracies)
+        text = (
+            f"Always naming the largest class gives {majority:.1f} %; the published accuracies lie "
+            f"{low - majority:.1f} to {high - majority:.1f} points above it."
+        )
+        yield Finding(task, f"{low:g} to {high:g} %", "majority class", text, "not shown")
 
 
 def likely_sizes(images: np.ndarray) -> list[int]:
@@ -107,16 +118,6 @@ def _ends(values: Sequence[float] | np.ndarray, form: str) -> str:
     return " to ".join(dict.fromkeys(points(values[at], form) for at in (0, -1)))
 
 
-def _impossible(figure: Figure, images: np.ndarray) -> Finding:
-    text = f"No test set of up to {images.sum():,} images can give this"
-    if checks.impossible(figure.accuracy):
-        text += (
-            f": it is outside 0 to 100 %. One tenth of it is {figure.accuracy / 10:.4g} %, and "
-            f"always naming the largest class gives {checks.majority_share(images):.1f} %"
-        )
-    return Finding(figure.where, f"{figure.printed} %", "range, GRIM", f"{text}.", "impossible")
-
-
 def _losses(figure: Figure, images: np.ndarray) -> Iterator[Finding]:
     """Find a loss of guessing, or a worse one, beside an accuracy that is better than guessing."""
     informed, uniform = checks.guessing_losses(images)
@@ -150,13 +151,3 @@ def _test_size(where: str, printed: Sequence[str], images: np.ndarray) -> Findin
     )
     kind = "not shown" if len(fitting) else "inconsistent"
     return Finding(where, f"{', '.join(printed)} %", "GRIM", text, kind)
-
-
-def _baseline(task: str, accuracies: Sequence[float], images: np.ndarray) -> Finding:
-    majority = checks.majority_share(images)
-    low, high = min(accuracies), max(accuracies)
-    text = (
-        f"Always naming the largest class gives {majority:.1f} %; the published accuracies lie "
-        f"{low - majority:.1f} to {high - majority:.1f} points above it."
-    )
-    return Finding(task, f"{low:g} to {high:g} %", "majority class", text, "not shown")

@@ -32,13 +32,14 @@ def findings() -> Iterator[Finding]:
     yield from _left_out(cells, logs)
     yield from _two_codes(cells, logs)
     yield from _cut_off(cells, logs)
-    yield _best_epoch(logs)
-    yield from _classes(logs)
-    yield _share(cells, printed)
+    yield from _of_all_logs(cells, logs, printed)
     yield from _text(cells, logs, text)
     yield from _baseline(cells, logs, text["baseline"])
     yield from _fisher(logs)
-    yield from _noise(cells)
+    for pair in combinations(cells.astype(float).sort_values().index, 2):
+        if sum(one != other for one, other in zip(*pair)) == 1:  # in one of the two strengths
+            one, other = (Figure(f"Table 1, {_spot(each)}", cells[each]) for each in pair)
+            yield from sampling_error(one, other, [IMAGES])
     yield from _l2_sp()
 
 
@@ -90,38 +91,30 @@ def _cut_off(cells: pd.Series, logs: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(where, f"{cells[setting]} %", "run length", text, "not shown")
 
 
-def _best_epoch(logs: pd.DataFrame) -> Finding:
-    """Say how much the choice of the epoch gains, on the images that are reported."""
+def _of_all_logs(cells: pd.Series, logs: pd.DataFrame, printed: pd.DataFrame) -> Iterator[Finding]:
+    """Say what the choice of the epoch gains, and find wrong numbers of classes and of images."""
     last, median = (logs["best"] - logs[other] for other in ("last", "median10"))
-    text = (
+    words = (
         f"The epoch is chosen on the images that are reported. The best is {last.min():.2f} to "
         f"{last.max():.2f} points above the last, and {median.min():.2f} to {median.max():.2f} "
         "above the median of the last ten. The highest median, in %: "
         f"{listed(logs['median10'].nlargest(1), '.2f', _spot)}."
     )
     epochs = f"best of {logs['epochs'].min():.0f} to {logs['epochs'].max():.0f} epochs"
-    return Finding("logs", epochs, "best epoch", text, "not shown")
-
-
-def _classes(logs: pd.DataFrame) -> Iterator[Finding]:
-    """Find networks with more or fewer outputs than there are classes."""
+    yield Finding("logs", epochs, "best epoch", words, "not shown")
     for classes, rows in logs[logs["classes"] != VARIANTS].groupby("classes"):
         number = f"{classes:.0f} classes"
-        text = f"The networks of {len(rows)} logs have outputs for {number}, not {VARIANTS}."
-        yield Finding("logs", number, "number of classes", text, "inconsistent")
-
-
-def _share(cells: pd.Series, logs: pd.DataFrame) -> Finding:
-    """Say whether all accuracies, also of the older logs, are of the validation images."""
+        words = f"The networks of {len(rows)} logs have outputs for {number}, not {VARIANTS}."
+        yield Finding("logs", number, "number of classes", words, "inconsistent")
     text = published("vuong2022", "text", printed=True).set_index("setting")["value"]
-    printed = [*cells, text["baseline"], *logs["best"], *logs["last"]]
-    wrong = checks.misfits(printed, [IMAGES])
+    accuracies = [*cells, text["baseline"], *printed["best"], *printed["last"]]  # of all series
+    wrong = checks.misfits(accuracies, [IMAGES])
     words = (
         f"All but {', '.join(wrong) or 'none'} can be shares of the {IMAGES:,} validation images. "
         "The released code never uses the test images."
     )
     where, kind = "Table 1 | text | logs", "inconsistent" if wrong else "not shown"
-    return Finding(where, f"{len(printed)} accuracies", "GRIM", words, kind)
+    yield Finding(where, f"{len(accuracies)} accuracies", "GRIM", words, kind)
 
 
 def _text(cells: pd.Series, logs: pd.DataFrame, text: pd.Series) -> Iterator[Finding]:
@@ -166,14 +159,6 @@ def _fisher(logs: pd.DataFrame) -> Iterator[Finding]:
             printed = f"{', '.join(f'{each:.3f}' for each in terms)} < {without:.3f} %"
             text = f"The best accuracy is lower with every Fisher term. The better one: {words}."
             yield Finding(f"logs, α {alpha}: β > 0 | β 0", printed, "Fisher term", text, kind)
-
-
-def _noise(cells: pd.Series) -> Iterator[Finding]:
-    """Judge the cells of Table 1 that differ in one of the two strengths."""
-    for pair in combinations(cells.astype(float).sort_values().index, 2):
-        if sum(one != other for one, other in zip(*pair)) == 1:
-            one, other = (Figure(f"Table 1, {_spot(each)}", cells[each]) for each in pair)
-            yield from sampling_error(one, other, [IMAGES])
 
 
 def _l2_sp() -> Iterator[Finding]:

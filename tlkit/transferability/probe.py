@@ -42,18 +42,14 @@ def linear_probe(
 
 def _best(features: np.ndarray, labels: np.ndarray) -> LogisticRegression:
     """Return the fit at the strength that cross-validation chooses."""
-    folds, right = _folds(labels), np.zeros(len(STRENGTHS))
+    earlier = pd.Series(labels).groupby(labels).cumcount().to_numpy()  # images of the same class
+    folds = np.where(earlier == 0, -1, (earlier - 1) % FOLDS)  # the first of a class always trains
+    right = np.zeros(len(STRENGTHS))
     for fold in np.unique(folds[folds >= 0]):
         train, val = folds != fold, folds == fold
         path = _path(features[train], labels[train], STRENGTHS)
         right += [(model.predict(features[val]) == labels[val]).sum() for model in path]
     return next(_path(features, labels, STRENGTHS[[right.argmax()]]))
-
-
-def _folds(labels: np.ndarray) -> np.ndarray:
-    """Return the fold that validates each image; -1 for the first of a class, in case of one."""
-    earlier = pd.Series(labels).groupby(labels).cumcount().to_numpy()  # images of the same class
-    return np.where(earlier == 0, -1, (earlier - 1) % FOLDS)
 
 
 def _path(
