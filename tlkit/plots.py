@@ -8,6 +8,7 @@ import base64
 import html
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from numbers import Integral, Number
@@ -66,7 +67,11 @@ def _storable(value: object) -> str:
 def show(figure: Figure, alternative: str, dpi: int = 144) -> None:
     """Display a figure with its alternative text. Every figure is displayed in this way."""
     picture = io.BytesIO()
-    with plt.rc_context({"text.usetex": False}):  # LaTeX may be missing, and reads names as code
+    with (
+        plt.rc_context({"text.usetex": False}),  # LaTeX may be missing, and reads names as code
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph")  # of marks that combine; `_literal` tells more
         _literal(figure)
         figure.savefig(picture, format="png", dpi=dpi, bbox_inches="tight")
     plt.close(figure)
@@ -83,7 +88,9 @@ def _literal(figure: Figure) -> None:
         axis.get_ticklabels(which="both")  # makes them
         ticks, write = axis.get_major_ticks() + axis.get_minor_ticks(), axis.get_major_formatter()
         if isinstance(write, NAMES):
-            axis.set_major_formatter(FuncFormatter(lambda *at, write=write: _drawable(write(*at))))
+            axis.set_major_formatter(
+                FuncFormatter(lambda *at, write=write: _drawable(str(write(*at))))
+            )
         else:
             formulas |= {axis.offsetText, *(t.label1 for t in ticks), *(t.label2 for t in ticks)}
     lost = False
